@@ -1,0 +1,4 @@
+#ifndef COVOL_BLOCK_H
+#define COVOL_BLOCK_H
+
+#endif

@@ -1,0 +1,4 @@
+#ifndef COVOL_FILE_H
+#define COVOL_FILE_H
+
+#endif

@@ -1,0 +1,4 @@
+#ifndef COVOL_FUSE_H
+#define COVOL_FUSE_H
+
+#endif

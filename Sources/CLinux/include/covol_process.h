@@ -1,0 +1,4 @@
+#ifndef COVOL_PROCESS_H
+#define COVOL_PROCESS_H
+
+#endif

@@ -1,0 +1,4 @@
+#ifndef COVOL_URING_H
+#define COVOL_URING_H
+
+#endif
