@@ -1,0 +1,5 @@
+import Logging
+import NIOCore
+import NIOPosix
+import NIOSSL
+import X509
