@@ -4,4 +4,5 @@ let package = Package(
     name: "covolume",
     targets: [
         .target(name: "VolumeModel", swiftSettings: [.treatAllWarnings(as: .error), .strictMemorySafety()]),
+        .target(name: "VolumeProtocol", dependencies: ["VolumeModel"], swiftSettings: [.treatAllWarnings(as: .error), .strictMemorySafety()]),
     ], swiftLanguageModes: [.v6])

@@ -1,0 +1,19 @@
+/// `covold.json` as the lab writes it; the daemon reads it with a type of its own, so that the
+/// lab stays a client of the file's format.
+public struct DaemonConfiguration: Codable, Sendable, Equatable {
+    public var node: String
+    public var cluster: String
+    /// The folder in which volumes appear.
+    public var root: String
+    /// The folder for what the daemon itself remembers.
+    public var state: String
+    /// The Unix socket of the management API.
+    public var socket: String
+    /// The Unix socket of the cluster store.
+    public var store: String
+    /// Addresses for peers, `address:port`.
+    public var listen: [String]
+    /// The folder with `ca.pem`, `node.pem` and `node-key.pem`.
+    public var certificates: String
+    public var logLevel: String
+}
