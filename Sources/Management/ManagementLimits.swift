@@ -1,0 +1,29 @@
+/// Every bound of the management API, with its unit in its name.
+public enum ManagementLimits {
+    /// The longest request body. The largest request holds one path.
+    public static let requestBodyMaximumBytes = 64 << 10
+    /// The longest answer that a client takes.
+    public static let responseBodyMaximumBytes = 16 << 20
+    /// The longest line of a progress stream.
+    public static let progressLineMaximumBytes = 64 << 10
+    /// The longest progress message; longer ones are cut.
+    public static let progressMessageMaximumCharacters = 1024
+    /// Progress messages that wait for a slow client; beyond it the oldest are dropped.
+    public static let progressMessagesWaitingMaximum = 256
+    /// The most extents in one page of a file's sector map.
+    public static let fileMapPageMaximumExtents = 32 << 10
+    /// `PATH_MAX`, less the terminating NUL.
+    public static let pathMaximumBytes = 4095
+    /// `sun_path` of sockaddr_un(7), less the terminating NUL.
+    public static let socketPathMaximumBytes = 107
+    /// The longest volume name.
+    public static let volumeNameMaximumCharacters = 64
+    /// Clients served at once; others wait in the socket's backlog.
+    public static let connectionsMaximum = 64
+    /// How long a connection may be silent before the server closes it, while no request runs.
+    public static let connectionIdleSeconds: Int64 = 120
+    /// How long a client waits for an ordinary answer.
+    public static let requestTimeoutSeconds: Int64 = 60
+    /// How long a client waits for the end of `volume add` or `volume remove`.
+    public static let longRequestTimeoutSeconds: Int64 = 24 * 3600
+}
