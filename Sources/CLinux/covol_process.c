@@ -107,6 +107,16 @@ int covol_memfd(const char *name) {
     return fd < 0 ? -errno : fd;
 }
 
+int covol_pipe(int *read_fd, int *write_fd) {
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    *read_fd = fds[0];
+    *write_fd = fds[1];
+    return 0;
+}
+
 int covol_unmount_lazily(const char *path) {
     return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 ? -errno : 0;
 }

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A file descriptor with one owner, closed when that goes.
@@ -21,12 +22,19 @@ struct Descriptor: ~Copyable {
         self.number = number
     }
 
-    /// Both ends of a pipe, close-on-exec.
-    static func pipe() throws(LabError) -> (read: Int32, write: Int32) {
-        var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw LabError.system("pipe2", "") }
-        return (ends[0], ends[1])
-    }
-
     deinit { close(number) }
+}
+
+/// A pipe, close-on-exec.
+struct Pipe: ~Copyable {
+    let readEnd: Descriptor
+    let writeEnd: Descriptor
+
+    init() throws(LabError) {
+        var ends: (Int32, Int32) = (-1, -1)
+        let result = covol_pipe(&ends.0, &ends.1)
+        guard result == 0 else { throw LabError.system("pipe2", "", error: -result) }
+        self.readEnd = Descriptor(owning: ends.0)
+        self.writeEnd = Descriptor(owning: ends.1)
+    }
 }

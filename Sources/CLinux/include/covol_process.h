@@ -33,6 +33,9 @@ int covol_pidfd_signal(int pidfd, int signal);
 // An anonymous file in memory, close-on-exec (memfd_create(2)).
 int covol_memfd(const char *name);
 
+// Both ends of a pipe, close-on-exec (pipe2(2)).
+int covol_pipe(int *read_fd, int *write_fd);
+
 // Takes a mount out of the tree without asking its file system and without following a symbolic
 // link (umount2(2), MNT_DETACH | UMOUNT_NOFOLLOW).
 int covol_unmount_lazily(const char *path);

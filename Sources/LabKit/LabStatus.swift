@@ -1,0 +1,62 @@
+/// What `covol lab status` shows.
+public struct LabStatus: Codable, Sendable, Equatable {
+    public struct Node: Codable, Sendable, Equatable {
+        public var name: String
+        public var pid: Int32?
+        public var isAlive: Bool
+        public var clusterAddress: String
+        public var clientAddress: String
+        public var socket: String
+        /// Whether the lab's volume is mounted where the node shows it.
+        public var isMounted: Bool
+        /// The states of this node's volumes; empty when it does not answer.
+        public var volumes: [VolumeStateRow]
+        /// Why there are no states.
+        public var problem: String?
+    }
+
+    public var directory: String
+    public var cluster: String
+    public var volume: String
+    public var fileSystem: LabFileSystem
+    /// The LUN's image.
+    public var lun: String
+    public var sizeBytes: Int64
+    public var storePID: Int32?
+    public var isStoreAlive: Bool
+    public var nodes: [Node]
+}
+
+extension Lab {
+    /// What runs now. Nodes that do not answer are part of it, not an error.
+    public func status() async throws(LabError) -> LabStatus {
+        let record = currentRecord
+        var rows: [LabStatus.Node] = []
+        for node in nodes {
+            rows.append(try await status(of: node))
+        }
+        return LabStatus(
+            directory: plan.directory, cluster: plan.clusterName, volume: plan.options.volumeName,
+            fileSystem: plan.options.fileSystem, lun: plan.imagePath,
+            sizeBytes: plan.options.sizeBytes, storePID: record.store?.pid,
+            isStoreAlive: record.store?.isAlive ?? false, nodes: rows)
+    }
+
+    private func status(of node: LabNode) async throws(LabError) -> LabStatus.Node {
+        var row = LabStatus.Node(
+            name: node.name, pid: node.daemon?.pid, isAlive: node.isAlive,
+            clusterAddress: node.plan.clusterAddress, clientAddress: node.plan.clientAddress,
+            socket: node.plan.socket, isMounted: try node.isVolumeMounted(), volumes: [],
+            problem: nil)
+        guard row.isAlive else {
+            row.problem = "the daemon does not run; its log is \(node.plan.log)"
+            return row
+        }
+        do throws(LabError) {
+            row.volumes = try await node.volumeStates().filter { $0.node == node.name }
+        } catch {
+            row.problem = error.message
+        }
+        return row
+    }
+}
