@@ -40,6 +40,8 @@ public enum StoreLimits {
     public static let connections = 256
     /// Requests in flight on one connection, waiting watches among them.
     public static let requestsInFlight = 1024
+    /// Bytes of such requests.
+    public static let requestBytesInFlight = 64 << 20
     /// Replies of one connection that its peer has not taken yet; beyond it the connection closes.
     public static let unsentReplyBytes = 64 << 20
     /// Longest time that a server holds the poll of a watch open before it answers without events.
@@ -55,6 +57,6 @@ public enum StoreLimits {
             && leaseBytes * 2 + leaseKeys * 128 <= transactionEventBytes
             && leaseKeys <= changedKeys
             && 2 * (valueBytes + keyBytes) + envelope <= transactionEventBytes
-            && frameBytes <= unsentReplyBytes
+            && frameBytes <= unsentReplyBytes && transactionBytes <= requestBytesInFlight
     }
 }

@@ -108,8 +108,9 @@ public final class SQLiteStoreEngine: ClusterStore, Sendable {
         }
     }
 
-    /// Calls `body` when the disk fails; at once if it already has.
-    func onFailure(_ body: @escaping @Sendable (StoreError) -> Void) {
+    /// Calls `body` when the disk fails, on any thread; at once if it already has. What changes
+    /// were under way then has an unknown outcome: only a new start can tell.
+    public func onFailure(_ body: @escaping @Sendable (StoreError) -> Void) {
         let failure = state.withLock { state in
             state.onFailure = body
             return state.failure
@@ -128,6 +129,9 @@ public final class SQLiteStoreEngine: ClusterStore, Sendable {
         for wake in watchers { wake.finish() }
         return expiry
     }
+
+    /// The last transaction that is known here to be on the disk.
+    var revision: StoreRevision { state.withLock { $0.revision } }
 
     func checkOpen() throws {
         if let failure = state.withLock({ $0.failure }) { throw failure }
