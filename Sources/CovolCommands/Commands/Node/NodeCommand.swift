@@ -1,0 +1,7 @@
+import ArgumentParser
+
+/// `covol node …`
+struct NodeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node", abstract: "See the cluster's nodes.", subcommands: [NodeList.self])
+}

@@ -1,0 +1,13 @@
+/// `{"error":{"code":"…","message":"…"}}`, the body of every answer with an error's status.
+struct ErrorBody: Codable, Sendable, Equatable {
+    struct Content: Codable, Sendable, Equatable {
+        var code: String
+        var message: String
+    }
+
+    var error: Content
+
+    init(_ error: ManagementError) {
+        self.error = Content(code: error.code, message: error.message)
+    }
+}
