@@ -1,0 +1,43 @@
+import NIOCore
+import Synchronization
+
+/// The id of a call, and whether its task was cancelled before the connection heard of the call.
+final class CallTicket: Sendable {
+    private static let nextID = Atomic<UInt64>(1)
+
+    /// Unique in this process; zero is the id of pings.
+    let id: UInt64 = CallTicket.nextID.wrappingAdd(1, ordering: .relaxed).oldValue
+    private let cancelled = Atomic<Bool>(false)
+
+    var isCancelled: Bool { cancelled.load(ordering: .acquiring) }
+
+    /// The cancellation may reach the event loop before the call does; then this flag stops it.
+    func cancel() { cancelled.store(true, ordering: .releasing) }
+}
+
+typealias CallResult = Result<TransportMessage, TransportError>
+typealias CallContinuation = CheckedContinuation<CallResult, Never>
+
+/// A request or one-way message on its way out.
+struct OutboundCall {
+    enum Kind {
+        /// Resumed with the answer.
+        case request
+        /// Resumed when written.
+        case oneway
+    }
+
+    let ticket: CallTicket
+    let kind: Kind
+    let message: TransportMessage
+    let timeout: Duration?
+    let continuation: CallContinuation
+}
+
+/// A call that was sent and not answered. Its place in the window lasts until the answer.
+struct OutstandingCall {
+    let frameBytes: Int
+    /// Nil once the caller has gone: timed out, cancelled, or it wants no answer.
+    var continuation: CallContinuation?
+    var timeout: Scheduled<Void>?
+}

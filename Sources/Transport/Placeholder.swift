@@ -1,5 +1,0 @@
-import Logging
-import NIOCore
-import NIOPosix
-import NIOSSL
-import X509

@@ -1,0 +1,19 @@
+import Foundation
+
+/// A small generator with a seed, so that a failure can be run again.
+struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// COVOLUME_FUZZ_SEED, or a fixed one: CI is the same every time.
+func fuzzSeed() -> UInt64 {
+    ProcessInfo.processInfo.environment["COVOLUME_FUZZ_SEED"].flatMap { UInt64($0) } ?? 20_260_728
+}
