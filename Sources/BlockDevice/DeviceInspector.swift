@@ -1,0 +1,5 @@
+import CLinux
+import VolumeModel
+public enum DeviceInspector {
+    static let edgeBytes = 1 << 20
+}

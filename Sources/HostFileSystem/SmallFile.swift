@@ -1,0 +1,30 @@
+import CLinux
+import Glibc
+import VolumeModel
+
+/// Reads a file of the kernel's (proc(5), sysfs(5)), at most 64 KiB.
+func readSmallFile(_ path: String) throws(ErrorCode) -> String {
+    let file = Descriptor(owning: try call(covol_block_open(path, covol_o_rdonly)))
+    var buffer = [UInt8](repeating: 0, count: 64 << 10)
+    var length = 0
+    while length < buffer.count {
+        let got = try file.use { fd throws(ErrorCode) in
+            try call(
+                buffer.withUnsafeMutableBytes { bytes in
+                    Glibc.read(fd, bytes.baseAddress! + length, bytes.count - length)
+                })
+        }
+        if got == 0 { break }
+        length += got
+    }
+    return String(decoding: buffer[..<length], as: UTF8.self)
+}
+
+/// The kernel's name of a block device, such as `loop0`.
+func blockDeviceName(major: UInt32, minor: UInt32) throws(ErrorCode) -> String {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let length = try call(readlink("/sys/dev/block/\(major):\(minor)", &buffer, buffer.count))
+    let target = String(
+        decoding: buffer[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return target.split(separator: "/").last.map(String.init) ?? target
+}
