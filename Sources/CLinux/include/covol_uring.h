@@ -1,4 +1,52 @@
+// io_uring through liburing, without its headers: they pull in <linux/fs.h>, which does not mix
+// with <sys/mount.h> in every file that includes this.
 #ifndef COVOL_URING_H
 #define COVOL_URING_H
+
+#include <stdint.h>
+#include <sys/eventfd.h>
+
+struct io_uring;
+
+// What one entry of the completion queue says.
+struct covol_completion {
+    uint64_t user_data;
+    int32_t result;
+    uint32_t flags;
+};
+
+static const uint32_t covol_ring_clamp = 1U << 4;
+static const uint32_t covol_ring_submit_all = 1U << 7;
+static const uint32_t covol_ring_coop_taskrun = 1U << 8;
+static const uint32_t covol_ring_single_issuer = 1U << 12;
+static const uint32_t covol_ring_defer_taskrun = 1U << 13;
+
+// A ring of `entries` submissions and `completions` completions, or -errno.
+int covol_ring_create(unsigned entries, unsigned completions, unsigned flags,
+                      struct io_uring **ring);
+void covol_ring_destroy(struct io_uring *ring);
+
+// Each takes one submission entry: 0, or -EBUSY while the queue is full (submit, then retry).
+// `async` is not 0: straight to a worker thread of the kernel's (IOSQE_ASYNC).
+int covol_ring_read(struct io_uring *ring, int fd, void *buffer, unsigned length, uint64_t offset,
+                    int async, uint64_t user_data);
+int covol_ring_write(struct io_uring *ring, int fd, const void *buffer, unsigned length,
+                     uint64_t offset, int dsync, int async, uint64_t user_data);
+int covol_ring_fdatasync(struct io_uring *ring, int fd, uint64_t user_data);
+// One event of EPOLLIN or EPOLLERR. `exclusive`: one waiter of many is woken (EPOLLEXCLUSIVE).
+int covol_ring_poll_in(struct io_uring *ring, int fd, int exclusive, uint64_t user_data);
+// One event of EPOLLERR or EPOLLHUP.
+int covol_ring_poll_broken(struct io_uring *ring, int fd, uint64_t user_data);
+// Ends the operation that was queued with `target`, which then completes with -ECANCELED.
+int covol_ring_cancel(struct io_uring *ring, uint64_t target, uint64_t user_data);
+int covol_ring_nop(struct io_uring *ring, uint64_t user_data);
+
+// Submit; wait for `wait` completions; or only run what is deferred. The number submitted, or -errno.
+int covol_ring_submit(struct io_uring *ring);
+int covol_ring_submit_and_wait(struct io_uring *ring, unsigned wait);
+int covol_ring_submit_and_get_events(struct io_uring *ring);
+
+// Takes up to `capacity`, at most 64, completions out of the queue. Their number.
+unsigned covol_ring_take(struct io_uring *ring, struct covol_completion *out, unsigned capacity);
 
 #endif

@@ -1,0 +1,113 @@
+#define _GNU_SOURCE
+
+#include "covol_fuse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef PR_SET_IO_FLUSHER
+#define PR_SET_IO_FLUSHER 57
+#endif
+
+// The codec in Swift is written field by field; these hold its sizes to the kernel's.
+_Static_assert(sizeof(struct fuse_in_header) == 40, "fuse_in_header");
+_Static_assert(sizeof(struct fuse_write_in) == 40, "fuse_write_in");
+_Static_assert(sizeof(struct fuse_read_in) == 40, "fuse_read_in");
+_Static_assert(sizeof(struct fuse_attr) == 88, "fuse_attr");
+_Static_assert(sizeof(struct fuse_entry_out) == 128, "fuse_entry_out");
+_Static_assert(sizeof(struct fuse_init_out) == 64, "fuse_init_out");
+_Static_assert(sizeof(struct fuse_setattr_in) == 88, "fuse_setattr_in");
+_Static_assert(sizeof(struct fuse_kstatfs) == 80, "fuse_kstatfs");
+_Static_assert(sizeof(struct fuse_lk_in) == 48, "fuse_lk_in");
+
+int covol_fuse_open(void) {
+    int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+int covol_fuse_clone(int fd) {
+    uint32_t original = (uint32_t)fd;
+    int error;
+    int clone = covol_fuse_open();
+
+    if (clone >= 0 && ioctl(clone, FUSE_DEV_IOC_CLONE, &original) < 0) {
+        error = errno;
+        close(clone);
+        return -error;
+    }
+    return clone;
+}
+
+int covol_fuse_mount(const char *source, const char *target, const char *type, const char *data) {
+    return mount(source, target, type, MS_NODEV, data) < 0 ? -errno : 0;
+}
+
+int covol_fuse_unmount(const char *target, int lazily, int forced) {
+    int flags = UMOUNT_NOFOLLOW | (lazily ? MNT_DETACH : 0) | (forced ? MNT_FORCE : 0);
+    return umount2(target, flags) < 0 ? -errno : 0;
+}
+
+int covol_fuse_move(const char *source, const char *target) {
+    return mount(source, target, NULL, MS_MOVE, NULL) < 0 ? -errno : 0;
+}
+
+int covol_fuse_device(const char *path, uint32_t *minor) {
+    struct statx status;
+
+    if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, 0,
+              &status) < 0)
+        return -errno;
+    *minor = status.stx_dev_minor;
+    return 0;
+}
+
+int covol_fuse_reply(int fd, uint64_t unique, int32_t error, const void *data, size_t length) {
+    struct fuse_out_header header;
+    struct iovec parts[2];
+
+    header.len = (uint32_t)(sizeof header + length);
+    header.error = error;
+    header.unique = unique;
+    parts[0].iov_base = &header;
+    parts[0].iov_len = sizeof header;
+    parts[1].iov_base = (void *)data;
+    parts[1].iov_len = length;
+    return writev(fd, parts, length ? 2 : 1) < 0 ? -errno : 0;
+}
+
+int covol_fuse_io_flusher(void) {
+    return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+void covol_fuse_name_thread(const char *name) {
+    char kept[16];
+
+    strncpy(kept, name, sizeof kept - 1);
+    kept[sizeof kept - 1] = 0;
+    (void)prctl(PR_SET_NAME, kept, 0, 0, 0);
+}
+
+void *covol_fuse_map(size_t length) {
+    void *memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return NULL;
+    // Buffers under direct I/O must not become copy-on-write in a child.
+    (void)madvise(memory, length, MADV_DONTFORK);
+    (void)madvise(memory, length, MADV_DONTDUMP);
+    return memory;
+}
+
+void covol_fuse_unmap(void *memory, size_t length) {
+    munmap(memory, length);
+}

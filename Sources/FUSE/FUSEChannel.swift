@@ -1,0 +1,88 @@
+import CLinux
+import Glibc
+import Logging
+import Synchronization
+import VolumeModel
+
+/// One descriptor of /dev/fuse. What was read from it must be answered on it, so everything that may
+/// still answer holds it, and it closes with the last of them: its number is never anyone else's.
+final class FUSEChannel: Sendable {
+    let descriptor: Int32
+    let connection: FUSEConnection
+
+    init(descriptor: Int32, connection: FUSEConnection) {
+        self.descriptor = descriptor
+        self.connection = connection
+    }
+
+    deinit { close(descriptor) }
+
+    /// Answers a request; false where the kernel did not take it, because the request is gone
+    /// (aborted) or the answer is malformed, in which case the caller gets EIO.
+    @discardableResult
+    func reply(
+        unique: UInt64, error: Int32, data: UnsafeRawPointer?, lengthBytes: Int
+    ) -> Bool {
+        let result = covol_fuse_reply(descriptor, unique, error, data, lengthBytes)
+        if result == 0 { return true }
+        switch ErrorCode(-result) {
+        case .noEntry, .noDevice, .notConnected: return false
+        default:
+            connection.logger.error(
+                "the kernel refused a reply",
+                metadata: ["errno": "\(-result)", "bytes": "\(lengthBytes)"])
+            _ = covol_fuse_reply(descriptor, unique, -ErrorCode.inputOutput.number, nil, 0)
+            return false
+        }
+    }
+}
+
+/// What the workers of one mount share.
+final class FUSEConnection: Sendable {
+    private struct State {
+        var cores: [FUSEWorkerCore] = []
+        var running = 0
+        var reason: FUSEEndReason?
+    }
+
+    let logger: Logger
+    private let state = Mutex(State())
+
+    init(logger: Logger) { self.logger = logger }
+
+    func started(_ cores: [FUSEWorkerCore]) {
+        state.withLock {
+            $0.cores = cores
+            $0.running = cores.count
+        }
+    }
+
+    /// One worker is done; the reason once the last one is.
+    func workerEnded(_ reason: FUSEEndReason) -> FUSEEndReason? {
+        state.withLock {
+            $0.running -= 1
+            // The first to fail knows best: the others only see that the device is gone.
+            if $0.reason == nil || $0.reason == .unmounted { $0.reason = reason }
+            guard $0.running == 0 else { return nil }
+            // The workers hold the connection.
+            $0.cores = []
+            return $0.reason
+        }
+    }
+
+    /// Has the other workers look for requests.
+    func wakeOthers(than core: FUSEWorkerCore) {
+        let cores = state.withLock { $0.cores }
+        for other in cores where other !== core { other.post(.lookAtDevice) }
+    }
+
+    /// Has the kernel send an INTERRUPT again. It knows the request only on the descriptor that the
+    /// request was read from, which need not be the one that brought the INTERRUPT.
+    func repeatInterrupt(unique: UInt64) -> Bool {
+        let cores = state.withLock { $0.cores }
+        return cores.contains { core in
+            covol_fuse_reply(
+                core.channel.descriptor, unique, -ErrorCode.tryAgain.number, nil, 0) == 0
+        }
+    }
+}

@@ -1,0 +1,30 @@
+import VolumeModel
+
+/// Bounds of a mount that no option changes.
+enum FUSELimits {
+    static let pageSizeBytes = 4096
+    /// Header page, payload, and two blocks so that an unaligned read fits in whole blocks.
+    static let slotMemoryBytes =
+        pageSizeBytes + Limits.payloadMaximumBytes + 2 * Int(Limits.blockSizeBytes)
+    static let slotBufferBytes = slotMemoryBytes - pageSizeBytes
+    /// A request is read to where a WRITE's payload then starts a page.
+    static let headroomBytes = FUSERequestHeader.sizeBytes + FUSEDecoder.writeArgumentBytes
+    /// A payload whose every block lies elsewhere, cut at both ends.
+    static let segmentsPerSlotMaximum =
+        Limits.payloadMaximumBytes / Int(Limits.blockSizeBytes) + 2
+    static let slotsPerWorkerMaximum = 4096
+    static let workersMaximum = 256
+    /// Data requests that wait for a slot, per worker, so that metadata requests behind them are
+    /// seen; and what their payloads may hold.
+    static let parkedRequestsMaximum = 1024
+    static let parkedPayloadMaximumBytes = 16 << 20
+    /// Requests read in one pass, before finished I/O is looked at.
+    static let readsPerPass = 16
+    /// Tries of one segment that the kernel puts off.
+    static let segmentRetriesMaximum: UInt8 = 16
+    static let handshakeTimeoutMilliseconds: Int32 = 10_000
+    /// The kernel's interface, `linux/fuse.h`: 7.31 has all that is asked for without a flag.
+    static let protocolMajor: UInt32 = 7
+    static let protocolMinorMinimum: UInt32 = 31
+    static let protocolMinor: UInt32 = 45
+}

@@ -1,0 +1,134 @@
+import CLinux
+import Glibc
+import Logging
+import Synchronization
+import VolumeModel
+
+/// A mounted file system, served by `Handler`. Generic, so that no request goes through an
+/// existential. All members may be used from any thread.
+public final class FUSEMount<Handler: FUSEHandler>: Sendable {
+    public let handler: Handler
+    /// The number of the connection below `/sys/fs/fuse/connections`.
+    public let connectionID: UInt32
+    /// What the kernel and this module agreed on.
+    public let flags: FUSEInitFlags
+    public let protocolMinor: UInt32
+    private let currentPath: Mutex<String>
+
+    private init(
+        handler: Handler, path: String, connectionID: UInt32, handshake: FUSEHandshake
+    ) {
+        self.handler = handler
+        self.connectionID = connectionID
+        flags = handshake.flags
+        protocolMinor = handshake.protocolMinor
+        currentPath = Mutex(path)
+    }
+
+    /// Mounts at the directory `path`, as root, and serves from then on, also when the returned value
+    /// is dropped. Mount flags: `nodev`. Blocks for the handshake, at most 10 s.
+    public static func mount(
+        at path: String, options: FUSEMountOptions = FUSEMountOptions(), handler: Handler,
+        logger: Logger = Logger(label: "covolume.fuse")
+    ) throws(FUSEMountError) -> FUSEMount<Handler> {
+        options.check()
+        let connection = FUSEConnection(logger: logger)
+        let descriptor = covol_fuse_open()
+        guard descriptor >= 0 else {
+            throw FUSEMountError(.openDevice, path, ErrorCode(-descriptor))
+        }
+        let first = FUSEChannel(descriptor: descriptor, connection: connection)
+        let mounted = covol_fuse_mount(
+            options.sourceName, path, "fuse." + options.subtype,
+            options.mountData(descriptor: descriptor))
+        guard mounted == 0 else { throw FUSEMountError(.mount, path, ErrorCode(-mounted)) }
+        do throws(FUSEMountError) {
+            return try serve(
+                path, options: options, handler: handler, connection: connection, first: first)
+        } catch {
+            // Closing the last descriptor then ends the connection.
+            _ = covol_fuse_unmount(path, 1, 0)
+            throw error
+        }
+    }
+
+    private static func serve(
+        _ path: String, options: FUSEMountOptions, handler: Handler, connection: FUSEConnection,
+        first: FUSEChannel
+    ) throws(FUSEMountError) -> FUSEMount<Handler> {
+        var connectionID: UInt32 = 0
+        let found = covol_fuse_device(path, &connectionID)
+        guard found == 0 else { throw FUSEMountError(.connection, path, ErrorCode(-found)) }
+        let handshake = try FUSEHandshake.perform(on: first, path: path, options: options)
+
+        var channels = [first]
+        while channels.count < options.workers {
+            let descriptor = covol_fuse_clone(first.descriptor)
+            guard descriptor >= 0 else {
+                throw FUSEMountError(.cloneDevice, path, ErrorCode(-descriptor))
+            }
+            channels.append(FUSEChannel(descriptor: descriptor, connection: connection))
+        }
+        let decoder = FUSEDecoder(
+            setxattrExtended: handshake.flags.contains(.setxattrExtended),
+            readMaximumBytes: options.maximumReadBytes,
+            writeMaximumBytes: options.maximumWriteBytes)
+        let starter = FUSEWorkerStarter(
+            connectionID: connectionID, slotCount: options.slotsPerWorker, decoder: decoder,
+            handler: handler)
+        do throws(ErrorCode) {
+            try starter.start(channels, connection: connection)
+        } catch {
+            throw FUSEMountError(.startWorker, path, error)
+        }
+        connection.logger.info(
+            "FUSE mounted",
+            metadata: [
+                "path": "\(path)", "connection": "\(connectionID)",
+                "workers": "\(options.workers)", "transport": "/dev/fuse",
+                "protocol": "7.\(handshake.protocolMinor)",
+                "flags": "\(String(handshake.flags.rawValue, radix: 16))",
+            ])
+        return FUSEMount(
+            handler: handler, path: path, connectionID: connectionID, handshake: handshake)
+    }
+
+    /// Where the mount is.
+    public var path: String { currentPath.withLock { $0 } }
+
+    /// Takes the mount out of the tree. Not `lazy`: EBUSY while a file is open there. `lazy`: the
+    /// connection ends when the last user is gone. The handler's `ended` tells when.
+    public func unmount(lazy: Bool = false) throws(FUSEMountError) {
+        let path = path
+        let result = covol_fuse_unmount(path, lazy ? 1 : 0, 0)
+        guard result == 0 else { throw FUSEMountError(.unmount, path, ErrorCode(-result)) }
+    }
+
+    /// Moves the mount, with all that is open in it, to another directory (`MS_MOVE`, mount(2)).
+    /// EINVAL where the mount that it lies on is shared.
+    public func move(to newPath: String) throws(FUSEMountError) {
+        let result = currentPath.withLock { path in
+            let result = covol_fuse_move(path, newPath)
+            if result == 0 { path = newPath }
+            return result
+        }
+        guard result == 0 else { throw FUSEMountError(.move, newPath, ErrorCode(-result)) }
+    }
+
+    /// Ends the connection: every request under way or to come fails with ECONNABORTED or ENOTCONN.
+    /// The mount stays in the tree; unmount it lazily.
+    public func abort() throws(FUSEMountError) {
+        let control = "/sys/fs/fuse/connections/\(connectionID)/abort"
+        let descriptor = open(control, O_WRONLY | O_CLOEXEC)
+        if descriptor >= 0 {
+            defer { close(descriptor) }
+            if write(descriptor, "1", 1) == 1 { return }
+        }
+        // Without fusectl, a forced unmount begins with an abort, whether or not it then succeeds.
+        let result = covol_fuse_unmount(path, 0, 1)
+        guard result == 0 || result == -ErrorCode.busy.number else {
+            throw FUSEMountError(
+                .abort, path, ErrorCode(-result), detail: "\(control) cannot be written")
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import VolumeModel
+
+/// A data request under way, and its buffer: a number and its worker.
+///
+/// The reference to the worker is not counted. That is sound from `received` to the answer: until
+/// then the worker's thread holds the worker. Drop every copy with the answer.
+public struct FUSESlot: Sendable {
+    unowned(unsafe) let core: FUSEWorkerCore
+    /// The slot's number within its worker.
+    public let index: Int
+
+    /// Page-aligned: the largest payload and two blocks. A write's data start at its beginning.
+    /// For the worker's thread, or for whoever is about to answer; not while LUN I/O is under way.
+    public var buffer: UnsafeMutableRawBufferPointer {
+        UnsafeMutableRawBufferPointer(
+            start: core.buffer(index), count: FUSELimits.slotBufferBytes)
+    }
+
+    // MARK: LUN I/O, on the worker's thread; ends in the handler's `completed`
+
+    /// Reads one segment; allocates nothing.
+    public func submit(read segment: FUSELUNSegment, tag: UInt64) {
+        core.begin(index, count: 1, tag: tag)
+        core.start(index, number: 0, segment: segment, operation: .read)
+    }
+
+    /// Writes one segment; allocates nothing. `dsync`: durable when it completes (`RWF_DSYNC`).
+    public func submit(write segment: FUSELUNSegment, dsync: Bool, tag: UInt64) {
+        core.begin(index, count: 1, tag: tag)
+        core.start(index, number: 0, segment: segment, operation: dsync ? .writeDSync : .write)
+    }
+
+    public func submit(reads segments: [FUSELUNSegment], tag: UInt64) {
+        submit(segments, operation: .read, tag: tag)
+    }
+
+    public func submit(writes segments: [FUSELUNSegment], dsync: Bool, tag: UInt64) {
+        submit(segments, operation: dsync ? .writeDSync : .write, tag: tag)
+    }
+
+    /// fdatasync(2) of a path to the LUN. The result is one segment of 0 bytes, or its error.
+    public func submitFlush(descriptor: Int32, tag: UInt64) {
+        core.begin(index, count: 1, tag: tag)
+        core.startFlush(index, descriptor: descriptor)
+    }
+
+    private func submit(
+        _ segments: [FUSELUNSegment], operation: FUSESegmentOperation, tag: UInt64
+    ) {
+        core.begin(index, count: segments.count, tag: tag)
+        for (number, segment) in segments.enumerated() {
+            core.start(index, number: number, segment: segment, operation: operation)
+        }
+    }
+
+    // MARK: Answers, from any thread, exactly one; false where the request is gone
+
+    /// The bytes are those of the buffer. Fewer than asked for: the file ends there.
+    @discardableResult public func replyRead(bufferOffset: Int, length: Int) -> Bool {
+        precondition(
+            bufferOffset >= 0 && length >= 0 && bufferOffset <= FUSELimits.slotBufferBytes
+                && length <= FUSELimits.slotBufferBytes - bufferOffset,
+            "an answer leaves the slot's buffer")
+        return answer(error: 0, data: core.buffer(index) + bufferOffset, lengthBytes: length)
+    }
+
+    @discardableResult public func replyWritten(_ bytes: UInt32) -> Bool {
+        // `struct fuse_write_out`: the count, and four bytes of padding.
+        var output = UInt64(bytes).littleEndian
+        return withUnsafeBytes(of: &output) {
+            answer(error: 0, data: $0.baseAddress, lengthBytes: $0.count)
+        }
+    }
+
+    @discardableResult public func replyError(_ code: ErrorCode) -> Bool {
+        answer(error: -code.number, data: nil, lengthBytes: 0)
+    }
+
+    /// Has the worker call the handler's `resumed` on its thread. From any thread.
+    public func perform(tag: UInt64) {
+        let core = self.core
+        core.post(.resume(slot: Int32(index), tag: tag))
+    }
+
+    private func answer(error: Int32, data: UnsafeRawPointer?, lengthBytes: Int) -> Bool {
+        // Held until the answer is through: with it the worker's thread may let go.
+        let core = self.core
+        return withExtendedLifetime(core) {
+            core.reply(index, error: error, data: data, lengthBytes: lengthBytes)
+        }
+    }
+}

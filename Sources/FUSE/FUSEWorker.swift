@@ -1,0 +1,240 @@
+import CLinux
+import Glibc
+import IORing
+import VolumeModel
+
+/// One thread's loop: takes requests from its descriptor and hands them to the handler, carries the
+/// slots' LUN I/O, and delivers its mailbox. All on one ring and one thread.
+///
+/// Sound to share: made and run on its own thread; the reference that crosses is for its thread alone.
+final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
+    let core: FUSEWorkerCore
+    let handler: Handler
+    let decoder: FUSEDecoder
+    var parked = FUSEParkedRequests()
+    private var messages: [FUSEWorkerCore.Message] = []
+    /// The device has, or may have, a request; while false the ring watches it.
+    private var isDeviceReady = false
+    private var isDeviceWatched = false
+    /// While no request can be taken, only the connection's end is watched for.
+    private var endWatch = EndWatch.none
+    private var isBroken = false
+    private var end: FUSEEndReason?
+    private var isEndReported = false
+
+    private enum EndWatch {
+        case none
+        case armed
+        case cancelling
+    }
+
+    init(core: FUSEWorkerCore, handler: Handler, decoder: FUSEDecoder) {
+        self.core = core
+        self.handler = handler
+        self.decoder = decoder
+        messages.reserveCapacity(2 * core.slotCount)
+    }
+
+    /// Returns when the connection is over and every slot was answered.
+    func run() {
+        core.watchMailbox()
+        watchDevice()
+        while !(isEndReported && core.counts.pointee.heldCount == 0) {
+            do throws(ErrorCode) {
+                if isDeviceReady && !isBlocked {
+                    try core.ring.submitAndPoll()
+                } else {
+                    try core.ring.submitAndWait()
+                }
+            } catch {
+                // The ring was checked when it was made; without it no request can be answered.
+                fatalError("io_uring_enter failed on a FUSE worker: \(error)")
+            }
+            core.ring.takeCompletions { handle($0) }
+            dispatchParked()
+            if isDeviceReady { takeRequests() }
+            if end != nil { reportEnd() }
+        }
+    }
+
+    private func handle(_ completion: IORingCompletion) {
+        switch FUSEWorkerCore.Source(rawValue: completion.userData & 0xff) {
+        case .device:
+            isDeviceWatched = false
+            isDeviceReady = end == nil
+            // The event was one worker's only, and this one cannot use it.
+            if isBlocked { core.channel.connection.wakeOthers(than: core) }
+        case .broken:
+            endWatch = .none
+            // Not where the watch was merely cancelled.
+            if completion.result >= 0 && end == nil {
+                isBroken = true
+                isDeviceReady = true
+            }
+        case .cancel: break
+        case .mailbox:
+            core.watchMailbox()
+            core.takeMessages(&messages)
+            for message in messages { deliver(message) }
+            messages.removeAll(keepingCapacity: true)
+        case .segment:
+            if let index = core.segmentCompleted(completion) {
+                let slot = core.slots[index]
+                handler.completed(
+                    slot: FUSESlot(core: core, index: index), tag: slot.tag,
+                    results: FUSEIOResults(
+                        segments: slot.segments, count: slot.segmentCount))
+            }
+        case nil: preconditionFailure("a completion that nobody asked for")
+        }
+    }
+
+    private func deliver(_ message: FUSEWorkerCore.Message) {
+        switch message {
+        case .resume(let slot, let tag):
+            handler.resumed(slot: FUSESlot(core: core, index: Int(slot)), tag: tag)
+        case .release(let slot): core.release(Int(slot))
+        case .lookAtDevice: isDeviceReady = end == nil
+        }
+    }
+
+    // MARK: Requests
+
+    /// No slot is free and no request can be parked any more.
+    private var isBlocked: Bool {
+        core.counts.pointee.freeCount == 0 && parked.isFull && !isBroken
+    }
+
+    private func watchDevice() {
+        if !isDeviceWatched { core.watchDevice() }
+        isDeviceWatched = true
+    }
+
+    private func block() {
+        guard endWatch == .none else { return }
+        endWatch = .armed
+        core.watchForEnd()
+        // A request wakes one worker: those that could take it must know that this one cannot.
+        core.channel.connection.wakeOthers(than: core)
+    }
+
+    private func unblock() {
+        guard endWatch == .armed else { return }
+        endWatch = .cancelling
+        core.stopWatchingForEnd()
+    }
+
+    private func takeRequests() {
+        for _ in 0..<FUSELimits.readsPerPass {
+            if isBlocked { return block() }
+            unblock()
+            let index = core.nextSlot
+            let start = core.buffer(index) - FUSELimits.headroomBytes
+            let capacity = FUSELimits.headroomBytes + decoder.writeMaximumBytes
+            let count = read(core.channel.descriptor, start, capacity)
+            if count >= 0 {
+                dispatch(UnsafeRawBufferPointer(start: start, count: count), index: index)
+                continue
+            }
+            switch ErrorCode(errno) {
+            // ENOENT: the request was aborted while it was being read.
+            case .interrupted, .noEntry: continue
+            case .tryAgain:
+                isDeviceReady = false
+                watchDevice()
+            case .noDevice: stop(.unmounted)
+            case FUSEWorkerCore.connectionAborted: stop(.aborted)
+            case let code: stop(.failed(code))
+            }
+            return
+        }
+    }
+
+    private func dispatch(_ bytes: UnsafeRawBufferPointer, index: Int) {
+        var opcode: UInt32 = 0
+        do throws(FUSEDecodeError) {
+            let header = try FUSERequestHeader(bytes)
+            opcode = header.opcode
+            let arguments = UnsafeRawBufferPointer(
+                rebasing: bytes[FUSERequestHeader.sizeBytes...].prefix(header.argumentBytes))
+            switch opcode {
+            case FUSEOpcode.read.rawValue:
+                take(try decoder.read(arguments), header.context, index)
+            case FUSEOpcode.write.rawValue:
+                take(try decoder.write(arguments), header.context, index)
+            default:
+                let request = try decoder.request(opcode: opcode, arguments: arguments)
+                handler.received(
+                    request, context: header.context,
+                    reply: FUSEReplyPort(
+                        channel: core.channel, unique: header.context.unique, opcode: opcode))
+            }
+        } catch {
+            refuse(bytes, opcode: opcode, error)
+        }
+    }
+
+    private func refuse(
+        _ bytes: UnsafeRawBufferPointer, opcode: UInt32, _ error: FUSEDecodeError
+    ) {
+        if case .nameTooLong = error {
+        } else {
+            core.channel.connection.logger.error(
+                "malformed FUSE request",
+                metadata: ["opcode": "\(opcode)", "reason": "\(error)"])
+        }
+        guard FUSEOpcode.hasReply(opcode), let unique = FUSERequestHeader.unique(of: bytes) else {
+            return
+        }
+        core.channel.reply(
+            unique: unique, error: -error.reply.number, data: nil, lengthBytes: 0)
+    }
+
+    private func take(_ request: FUSEReadRequest, _ context: FUSEContext, _ index: Int) {
+        guard index != core.slotCount else { return parked.add(request, context) }
+        core.hold(index, unique: context.unique)
+        handler.received(
+            read: request, context: context, slot: FUSESlot(core: core, index: index))
+    }
+
+    private func take(_ request: FUSEWriteRequest, _ context: FUSEContext, _ index: Int) {
+        guard index != core.slotCount else {
+            return parked.add(request, context, payload: core.buffer(index))
+        }
+        core.hold(index, unique: context.unique)
+        handler.received(
+            write: request, context: context, slot: FUSESlot(core: core, index: index))
+    }
+
+    private func dispatchParked() {
+        while core.counts.pointee.freeCount > 0, let next = parked.next() {
+            let index = core.nextSlot
+            switch next.request {
+            case .read(let request): take(request, next.context, index)
+            case .write(let request, let payload):
+                core.buffer(index).copyMemory(
+                    from: payload, byteCount: Int(request.sizeBytes))
+                payload.deallocate()
+                take(request, next.context, index)
+            }
+        }
+    }
+
+    // MARK: The end
+
+    private func stop(_ reason: FUSEEndReason) {
+        isDeviceReady = false
+        end = reason
+        // The kernel has answered these itself.
+        parked.removeAll()
+    }
+
+    private func reportEnd() {
+        guard let end, !isEndReported, core.counts.pointee.operationsInFlight == 0 else { return }
+        isEndReported = true
+        guard let reason = core.channel.connection.workerEnded(end) else { return }
+        core.channel.connection.logger.info(
+            "FUSE connection ended", metadata: ["reason": "\(reason)"])
+        handler.ended(reason)
+    }
+}

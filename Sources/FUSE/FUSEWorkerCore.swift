@@ -1,0 +1,184 @@
+import CLinux
+import Glibc
+import IORing
+import Synchronization
+import VolumeModel
+
+/// A slot's state. The worker's thread owns it, but for the time between a handler's `received` and
+/// its answer, when who answers does.
+struct FUSESlotState {
+    /// The header page; the buffer follows.
+    var memory: UnsafeMutableRawPointer
+    var segments: UnsafeMutablePointer<FUSESegmentState>
+    /// Room for one, until a request needs more; then for the most there can be, and kept.
+    var segmentCapacity = 1
+    var segmentCount = 0
+    var outstanding = 0
+    var unique: UInt64 = 0
+    var tag: UInt64 = 0
+    var isHeld = false
+}
+
+/// The part of a worker that does not depend on its handler: ring, slots, mailbox.
+///
+/// Sound to share: `ring`, `slots` and `counts` are touched on the worker's thread only (but for the
+/// slot that someone is answering, see ``FUSESlotState``); `mailbox` has its lock; the rest is constant.
+final class FUSEWorkerCore: @unchecked Sendable {
+    enum Message {
+        case resume(slot: Int32, tag: UInt64)
+        case release(slot: Int32)
+        /// Another worker stopped taking requests.
+        case lookAtDevice
+    }
+
+    /// What a completion is of: the low byte of its user data. Above it the slot (24 bits) and the
+    /// segment (32 bits).
+    enum Source: UInt64 {
+        case device = 1
+        case mailbox = 2
+        case segment = 3
+        /// The device broke while no request could be taken.
+        case broken = 4
+        case cancel = 5
+    }
+
+    struct Counts {
+        var freeCount = 0
+        var heldCount = 0
+        var operationsInFlight = 0
+    }
+
+    /// What a read of the device says after an abort: ECONNABORTED.
+    static let connectionAborted = ErrorCode(103)
+
+    let channel: FUSEChannel
+    let ring: IORing
+    let slotCount: Int
+    /// `slotCount` slots, then the spare one that requests are read into when none is free.
+    let slots: UnsafeMutablePointer<FUSESlotState>
+    let counts: UnsafeMutablePointer<Counts>
+    private let freeSlots: UnsafeMutablePointer<Int32>
+    private let memory: UnsafeMutableRawPointer
+    private let thread: pthread_t
+    private let event: Int32
+    private let eventValue: UnsafeMutablePointer<UInt64>
+    private let mailbox = Mutex<[Message]>([])
+
+    /// On the thread that will run it: the ring takes submissions of no other.
+    init(channel: FUSEChannel, slotCount: Int) throws(ErrorCode) {
+        let ring = try IORing(entries: 512, completions: 4096)
+        let event = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
+        guard event >= 0 else { throw ErrorCode(errno) }
+        guard let memory = covol_fuse_map((slotCount + 1) * FUSELimits.slotMemoryBytes) else {
+            close(event)
+            throw .noMemory
+        }
+        self.channel = channel
+        self.ring = ring
+        self.event = event
+        self.memory = memory
+        self.slotCount = slotCount
+        thread = pthread_self()
+        slots = .allocate(capacity: slotCount + 1)
+        freeSlots = .allocate(capacity: slotCount)
+        for index in 0...slotCount {
+            let segments = UnsafeMutablePointer<FUSESegmentState>.allocate(capacity: 1)
+            (slots + index).initialize(
+                to: FUSESlotState(
+                    memory: memory + index * FUSELimits.slotMemoryBytes, segments: segments))
+        }
+        // The last freed is the next used: its memory is the warmest.
+        for index in 0..<slotCount { freeSlots[index] = Int32(slotCount - 1 - index) }
+        counts = .allocate(capacity: 1)
+        counts.initialize(to: Counts(freeCount: slotCount))
+        eventValue = .allocate(capacity: 1)
+        eventValue.initialize(to: 0)
+        mailbox.withLock { $0.reserveCapacity(2 * slotCount) }
+    }
+
+    deinit {
+        for index in 0...slotCount { slots[index].segments.deallocate() }
+        slots.deallocate()
+        freeSlots.deallocate()
+        counts.deallocate()
+        eventValue.deallocate()
+        covol_fuse_unmap(memory, (slotCount + 1) * FUSELimits.slotMemoryBytes)
+        close(event)
+    }
+
+    var isOnThread: Bool { pthread_equal(pthread_self(), thread) != 0 }
+
+    func buffer(_ index: Int) -> UnsafeMutableRawPointer {
+        slots[index].memory + FUSELimits.pageSizeBytes
+    }
+
+    // MARK: Slots, on the worker's thread
+
+    /// The slot that the next request is read into: the spare one where none is free.
+    var nextSlot: Int {
+        counts.pointee.freeCount > 0 ? Int(freeSlots[counts.pointee.freeCount - 1]) : slotCount
+    }
+
+    /// Takes ``nextSlot`` for a data request.
+    func hold(_ index: Int, unique: UInt64) {
+        assert(index == nextSlot && index != slotCount, "only a free slot is taken")
+        counts.pointee.freeCount -= 1
+        counts.pointee.heldCount += 1
+        slots[index].unique = unique
+        slots[index].isHeld = true
+    }
+
+    func release(_ index: Int) {
+        freeSlots[counts.pointee.freeCount] = Int32(index)
+        counts.pointee.freeCount += 1
+        counts.pointee.heldCount -= 1
+    }
+
+    // MARK: Answers, on any thread
+
+    func reply(_ index: Int, error: Int32, data: UnsafeRawPointer?, lengthBytes: Int) -> Bool {
+        precondition(slots[index].isHeld, "a FUSE slot was answered twice")
+        precondition(slots[index].outstanding == 0, "a FUSE slot was answered during its I/O")
+        slots[index].isHeld = false
+        let taken = channel.reply(
+            unique: slots[index].unique, error: error, data: data, lengthBytes: lengthBytes)
+        if isOnThread { release(index) } else { post(.release(slot: Int32(index))) }
+        return taken
+    }
+
+    func post(_ message: Message) {
+        let wasEmpty = mailbox.withLock { messages in
+            messages.append(message)
+            return messages.count == 1
+        }
+        // The counter cannot overflow: it is written once per emptying of the mailbox.
+        if wasEmpty { eventfd_write(event, 1) }
+    }
+
+    /// On the worker's thread: exchanges the mailbox's content with `messages`, which is empty.
+    func takeMessages(_ messages: inout [Message]) {
+        mailbox.withLock { swap(&$0, &messages) }
+    }
+
+    // MARK: Ring, on the worker's thread
+
+    func watchDevice() {
+        ring.queuePollReadable(
+            descriptor: channel.descriptor, exclusive: true, userData: Source.device.rawValue)
+    }
+
+    /// While no request can be taken, only the end of the connection is of interest.
+    func watchForEnd() {
+        ring.queuePollBroken(descriptor: channel.descriptor, userData: Source.broken.rawValue)
+    }
+
+    func stopWatchingForEnd() {
+        ring.queueCancel(target: Source.broken.rawValue, userData: Source.cancel.rawValue)
+    }
+
+    func watchMailbox() {
+        ring.queueRead(
+            descriptor: event, into: eventValue, lengthBytes: 8, offsetBytes: 0,
+            userData: Source.mailbox.rawValue)
+    }
+}

@@ -1,0 +1,42 @@
+import CLinux
+import VolumeModel
+
+/// Starts a mount's workers: all, or none.
+struct FUSEWorkerStarter<Handler: FUSEHandler> {
+    var connectionID: UInt32
+    var slotCount: Int
+    var decoder: FUSEDecoder
+    var handler: Handler
+
+    func start(_ channels: [FUSEChannel], connection: FUSEConnection) throws(ErrorCode) {
+        // Each worker makes its ring on its own thread, then waits to hear that all others could too.
+        var cores: [FUSEWorkerCore] = []
+        var gates: [FUSEHandOver<Bool>] = []
+        var failure: ErrorCode?
+        for (number, channel) in channels.enumerated() where failure == nil {
+            let made = FUSEHandOver<Result<FUSEWorkerCore, ErrorCode>>()
+            let gate = FUSEHandOver<Bool>()
+            do throws(ErrorCode) {
+                try FUSEThread.start(name: "fuse\(connectionID)-\(number)") {
+                    [slotCount, decoder, handler] in
+                    // Not permitted without CAP_SYS_RESOURCE, and then done without.
+                    _ = covol_fuse_io_flusher()
+                    let core: FUSEWorkerCore
+                    do throws(ErrorCode) {
+                        core = try FUSEWorkerCore(channel: channel, slotCount: slotCount)
+                    } catch { return made.set(.failure(error)) }
+                    made.set(.success(core))
+                    guard gate.wait() else { return }
+                    FUSEWorker(core: core, handler: handler, decoder: decoder).run()
+                }
+                cores.append(try made.wait().get())
+                gates.append(gate)
+            } catch { failure = error }
+        }
+        if failure == nil { connection.started(cores) }
+        for gate in gates { gate.set(failure == nil) }
+        if let failure { throw failure }
+        connection.logger.debug(
+            "FUSE workers started", metadata: ["ring": "\(cores[0].ring.mode.rawValue)"])
+    }
+}
