@@ -153,13 +153,18 @@ func eventually(
 
 func text(_ text: String) -> TransportMessage { TransportMessage(body: ByteBuffer(string: text)) }
 
+/// Bytes that repeat only after a prime number of them: parts in a wrong place show.
 func bytes(_ count: Int, seed: UInt8 = 1) -> ByteBuffer {
     var value = UInt32(seed)
-    return ByteBuffer(
-        bytes: (0..<count).map { _ in
-            value = value &* 1_664_525 &+ 1_013_904_223
-            return UInt8(truncatingIfNeeded: value >> 24)
-        })
+    let block = (0..<min(count, 65_521)).map { _ in
+        value = value &* 1_664_525 &+ 1_013_904_223
+        return UInt8(truncatingIfNeeded: value >> 24)
+    }
+    var buffer = ByteBuffer()
+    while buffer.readableBytes < count {
+        buffer.writeBytes(block.prefix(count - buffer.readableBytes))
+    }
+    return buffer
 }
 
 let echo = TransportHandlers(request: { message, _ in message })

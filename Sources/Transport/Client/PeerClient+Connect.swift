@@ -35,6 +35,7 @@ extension PeerClient {
             handlers: state.observing(handlers), configuration: configuration.connection)
         let serverName = credentials.dnsName(of: peer.node)
         let logger = self.logger
+        let attempt = ConnectAttempt()
         let bootstrap = ClientBootstrap(group: group)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -42,6 +43,7 @@ extension PeerClient {
             .channelOption(.writeBufferWaterMark, value: TransportChannel.writeBufferWaterMark)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try attempt.began(channel)
                     try channel.pipeline.syncOperations.addHandlers([
                         NIOSSLClientHandler(
                             context: context.credentials.clientContext,
@@ -54,7 +56,11 @@ extension PeerClient {
             ready.fail(TransportError(.address, "cannot reach \(address): \(error)"))
         }
         do {
-            return try await ready.futureResult.get()
+            return try await withTaskCancellationHandler {
+                try await ready.futureResult.get()
+            } onCancel: {
+                attempt.cancel()
+            }
         } catch {
             throw error as? TransportError
                 ?? TransportError(.address, "cannot reach \(address): \(error)")
