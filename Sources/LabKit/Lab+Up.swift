@@ -23,7 +23,9 @@ extension Lab {
         try SystemFile.makeDirectory(directory)
         let path = resolve(directory)
         try LabPlan(directory: path, id: LabLimits.labIDs.upperBound, options: options).validate()
-        if SystemFile.exists(path + "/lun.img") && !options.replacesImage {
+        let hasImage = SystemFile.exists(path + "/lun.img")
+        // A running lab's image is the registry's to refuse, with another word.
+        if hasImage && !options.replacesImage && !SystemFile.exists(path + "/lab.json") {
             throw LabError(
                 .alreadyUp,
                 "\(path)/lun.img is the LUN of an earlier lab: move it away, or say --replace "

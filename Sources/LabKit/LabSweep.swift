@@ -30,7 +30,7 @@ public struct LabSweep: Sendable {
                 failures.append(error.message)
             }
         }
-        // What has a name but no record then is listed first: a record comes before the names.
+        // Listed before anything is removed: teardown of a recorded lab takes its own.
         let namespaces = NetworkNamespace.names(prefix: "covol-")
         let images = Self.memoryImages()
         for tag in registry.tags() {
@@ -59,12 +59,15 @@ public struct LabSweep: Sendable {
         _ namespaces: [String], _ images: [String],
         _ attempt: (String, () throws(LabError) -> Void) -> Void
     ) {
-        let known = Set(registry.tags())
         for name in namespaces {
-            guard let tag = Self.tag(ofNamespace: name), !known.contains(tag) else { continue }
+            guard let tag = Self.tag(ofNamespace: name),
+                isUnrecorded(tag, NetworkNamespace.path(name))
+            else {
+                continue
+            }
             attempt("namespace \(name)") { () throws(LabError) in try Self.remove(name) }
         }
-        for image in images where !known.contains(Self.tag(ofImage: image)) {
+        for image in images where isUnrecorded(Self.tag(ofImage: image), image) {
             let kept = LoopDevices.detach { $0 == image }
             attempt("image \(image)") { () throws(LabError) in
                 guard kept.isEmpty else {
@@ -73,6 +76,12 @@ public struct LabSweep: Sendable {
                 unlink(image)
             }
         }
+    }
+
+    /// A lab that is going up or down right now has its record longer than its names, so the
+    /// name is looked for first.
+    private func isUnrecorded(_ tag: String, _ path: String) -> Bool {
+        SystemFile.exists(path) && !SystemFile.exists(registry.recordPath(tag: tag))
     }
 
     /// `covol-1234abcd-node1` is of the lab 1234abcd; other names are not ours.
