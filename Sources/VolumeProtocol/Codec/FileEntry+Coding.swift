@@ -1,0 +1,45 @@
+import VolumeModel
+
+extension FileEntry: WireCodable {
+    public func encode(into writer: inout ByteWriter) {
+        writer.append(handle)
+        writer.append(attributes)
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
+        self.init(handle: try reader.value(), attributes: try reader.value())
+    }
+}
+
+extension DirectoryEntry: WireCodable {
+    public func encode(into writer: inout ByteWriter) {
+        writer.append(name: name)
+        writer.append(inode)
+        writer.append(kind?.directoryEntryType ?? 0)
+        writer.append(nextCookie)
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
+        let name = try reader.fileName()
+        let inode = try reader.uint64()
+        let type = try reader.uint8()
+        let kind = FileKind(directoryEntryType: type)
+        guard kind != nil || type == 0 else {
+            throw .unknown("directory entry type", number: UInt64(type))
+        }
+        self.init(name: name, inode: inode, kind: kind, nextCookie: try reader.int64())
+    }
+}
+
+extension DirectoryEntryWithFile: WireCodable {
+    public func encode(into writer: inout ByteWriter) {
+        writer.append(entry)
+        writer.append(file != nil)
+        if let file { writer.append(file) }
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
+        let entry = try reader.value(DirectoryEntry.self)
+        self.init(entry: entry, file: try reader.bool() ? try reader.value() : nil)
+    }
+}
