@@ -27,8 +27,7 @@ struct CovolStore: AsyncParsableCommand {
 
             EXIT STATUS
               0   ended by SIGTERM or SIGINT
-              1   the database or the socket cannot be used, or the disk failed; the reason is
-                  on standard error
+              1   the database or the socket cannot be used, or the disk failed
               64  the command line is wrong
 
             EXAMPLE
@@ -50,6 +49,7 @@ struct CovolStore: AsyncParsableCommand {
 
     func run() async throws {
         signal(SIGPIPE, SIG_IGN)
+        umask(0o077)
         let ends = Ends()
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "covol-store")

@@ -106,6 +106,7 @@ public final class SQLiteStoreEngine: ClusterStore, Sendable {
         } catch {
             options.logger.warning("closing the database failed", metadata: ["error": "\(error)"])
         }
+        lock?.release()
     }
 
     /// Calls `body` when the disk fails, on any thread; at once if it already has. What changes

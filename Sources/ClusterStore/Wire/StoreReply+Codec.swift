@@ -145,6 +145,8 @@ extension StoreError {
         let tag: UInt8 = try reader.integer()
         let number: Int64 = try reader.integer()
         let text = try reader.text(limit: StoreLimits.errorTextBytes)
+        if tag > 2 && number != 0 { throw WireError("error \(tag) has a number") }
+        if (tag < 3 || tag == 14) && !text.isEmpty { throw WireError("error \(tag) has a text") }
         switch tag {
         case 1: self = .compacted(oldestRevision: number)
         case 2: self = .leaseNotFound(LeaseID(rawValue: number))

@@ -1,0 +1,83 @@
+import ClusterStore
+import Foundation
+import GRDB
+import Testing
+
+@Suite struct PersistenceTests {
+    @Test func everythingIsThereAfterAReopen() async throws {
+        let directory = try TestDirectory()
+        let first = try SQLiteStoreEngine.open(path: directory.database)
+        for index in 0..<50 { try await first.put("k\(index % 7)", [UInt8(index)]) }
+        let before = try await first.range(prefix: "")
+        await first.close()
+        await #expect(throws: StoreError.closed) { _ = try await first.get("k1") }
+        let second = try SQLiteStoreEngine.open(path: directory.database)
+        #expect(try await second.range(prefix: "") == before)
+        var events = second.watch(prefix: "k3", fromRevision: 1).makeAsyncIterator()
+        #expect(try await events.next()?.value == [3])
+        await second.close()
+    }
+
+    @Test func onlyOneHoldsTheDatabase() async throws {
+        let directory = try TestDirectory()
+        let first = try SQLiteStoreEngine.open(path: directory.database)
+        #expect {
+            _ = try SQLiteStoreEngine.open(path: directory.database)
+        } throws: { error in
+            if case StoreError.inUse = error { true } else { false }
+        }
+        await first.close()
+    }
+
+    /// Each changes a good database so that it must not be used any more.
+    enum Damage: CaseIterable {
+        case flippedValue, flippedHistory, revisionBack, missingHistory, foreign, newer, noise,
+            truncated, missingLease, flippedPages
+    }
+
+    @Test(arguments: Damage.allCases)
+    func aDamagedDatabaseStopsTheStart(_ damage: Damage) async throws {
+        let directory = try TestDirectory()
+        let engine = try SQLiteStoreEngine.open(path: directory.database)
+        let lease = try await engine.grantLease(ttlSeconds: 60).lease
+        try await engine.put("leased", [1], lease: lease)
+        for index in 0..<200 {
+            try await engine.put("key\(index)", [UInt8](repeating: 5, count: 200))
+        }
+        await engine.close()
+        try apply(damage, directory.database)
+        #expect {
+            _ = try SQLiteStoreEngine.open(path: directory.database)
+        } throws: { error in
+            guard case StoreError.damaged(let text) = error else { return false }
+            return text.contains(directory.database) && text.contains("Put back")
+        }
+    }
+
+    private func apply(_ damage: Damage, _ path: String) throws {
+        let statements: [Damage: String] = [
+            .flippedValue: "UPDATE entries SET value = x'06' WHERE key = CAST('key9' AS BLOB)",
+            .flippedHistory: "UPDATE history SET event = zeroblob(20) WHERE revision = 20",
+            .revisionBack: "UPDATE header SET revision = revision - 1",
+            .missingHistory: "DELETE FROM history WHERE revision = 50",
+            .foreign: "PRAGMA application_id = 5",
+            .newer: "PRAGMA user_version = 99",
+            .missingLease: "DELETE FROM leases",
+        ]
+        if let sql = statements[damage] {
+            let queue = try DatabaseQueue(path: path)
+            try queue.writeWithoutTransaction { try $0.execute(sql: sql) }
+            try queue.close()
+            return
+        }
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        switch damage {
+        case .noise: bytes = Data((0..<8192).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ 7) })
+        case .truncated: bytes = bytes.prefix(bytes.count / 2)
+        case .flippedPages:
+            for page in 1..<bytes.count / 4096 { bytes[page * 4096 + 5] ^= 0xFF }
+        default: Issue.record("no way to make \(damage)")
+        }
+        try bytes.write(to: URL(fileURLWithPath: path))
+    }
+}
