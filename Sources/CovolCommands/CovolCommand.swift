@@ -2,14 +2,14 @@ import ArgumentParser
 
 /// The root of the command line, without the commands that only an executable may add.
 public struct CovolCommand: AsyncParsableCommand {
-    public static let configuration = configuration(adding: [])
+    public static let configuration: CommandConfiguration = rootConfiguration(adding: [])
 
     public init() {}
 
     /// The root's configuration: this module's subcommands and some more.
     ///
     /// The executable adds `covol lab`, whose module nothing but an executable may import.
-    public static func configuration(
+    public static func rootConfiguration(
         adding subcommands: [any ParsableCommand.Type]
     ) -> CommandConfiguration {
         CommandConfiguration(

@@ -8,6 +8,16 @@ struct ErrorBody: Codable, Sendable, Equatable {
     var error: Content
 
     init(_ error: ManagementError) {
-        self.error = Content(code: error.code, message: error.message)
+        self.error = Content(
+            code: error.code,
+            message: error.message.cut(
+                toScalars: ManagementLimits.errorMessageMaximumScalars))
+    }
+}
+
+extension String {
+    /// The string's start. Scalars, because a single character can have any number of bytes.
+    func cut(toScalars maximum: Int) -> String {
+        String(String.UnicodeScalarView(unicodeScalars.prefix(maximum)))
     }
 }

@@ -28,8 +28,10 @@ enum ManagementCoding {
         case DecodingError.typeMismatch(let type, let context),
             DecodingError.valueNotFound(let type, let context):
             "the field \"\(place(context.codingPath))\" is not of type \(type)"
+        case DecodingError.dataCorrupted(let context) where !context.codingPath.isEmpty:
+            "the field \"\(place(context.codingPath))\" has a value that it cannot have"
         default:
-            "it is not JSON"
+            "it is not JSON, or holds a number that is out of range"
         }
     }
 }

@@ -6,8 +6,10 @@ public enum ManagementLimits {
     public static let responseBodyMaximumBytes = 16 << 20
     /// The longest line of a progress stream.
     public static let progressLineMaximumBytes = 64 << 10
-    /// The longest progress message; longer ones are cut.
-    public static let progressMessageMaximumCharacters = 1024
+    /// The longest progress message, in Unicode scalars; longer ones are cut.
+    public static let progressMessageMaximumScalars = 1024
+    /// The longest message of an error, in Unicode scalars; longer ones are cut.
+    public static let errorMessageMaximumScalars = 4096
     /// Progress messages that wait for a slow client; beyond it the oldest are dropped.
     public static let progressMessagesWaitingMaximum = 256
     /// The most extents in one page of a file's sector map.

@@ -18,8 +18,8 @@ enum ProgressAnswer {
             let task = Task {
                 do {
                     let volume = try await work { message in
-                        let limit = ManagementLimits.progressMessageMaximumCharacters
-                        source.yield(.progress(String(message.prefix(limit))))
+                        let limit = ManagementLimits.progressMessageMaximumScalars
+                        source.yield(.progress(message.cut(toScalars: limit)))
                     }
                     source.yield(.result(volume))
                 } catch {
