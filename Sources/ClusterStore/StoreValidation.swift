@@ -98,7 +98,8 @@ enum StoreValidation {
 
     private static func check(count: Int, _ most: Int, _ what: String) throws {
         if count > most {
-            throw StoreError.limitExceeded("a transaction has \(count) \(what), the most is \(most)")
+            throw StoreError.limitExceeded(
+                "a transaction has \(count) \(what), the most is \(most)")
         }
     }
 }

@@ -11,7 +11,8 @@ enum MessageSamples {
     static let transaction = StoreTransaction(
         compares: [
             .exists("a"), .missing("b"), .createRevision("c", .less, 5),
-            .modRevision("d", .greater, .max), .version("e", .notEqual, -1), .value("f", .equal, []),
+            .modRevision("d", .greater, .max), .version("e", .notEqual, -1),
+            .value("f", .equal, []),
             .value("g", .greater, [1, 2, 3]),
         ],
         success: [

@@ -1,6 +1,7 @@
 import ClusterStore
 import Foundation
 import GRDB
+import Synchronization
 import Testing
 
 @Suite struct PersistenceTests {
@@ -27,6 +28,66 @@ import Testing
             if case StoreError.inUse = error { true } else { false }
         }
         await first.close()
+    }
+
+    @Test func aFullDatabaseStillTakesDeletesAndExpiries() async throws {
+        let time = ManualClock()
+        var options = SQLiteStoreEngine.Options()
+        options.databaseBytes = 4 << 20
+        options.historyBytes = 1 << 20
+        options.clock = time.clock
+        options.expiryInterval = nil
+        let store = try SQLiteStoreEngine.inMemory(options: options)
+        let lease = try await store.grantLease(ttlSeconds: 1).lease
+        try await store.put("leased", [1], lease: lease)
+        let value = [UInt8](repeating: 1, count: 500_000)
+        var count = 0
+        await #expect {
+            for index in 0..<100 {
+                try await store.put("k\(index)", value)
+                count = index + 1
+            }
+        } throws: { error in
+            if case StoreError.storageFull = error { true } else { false }
+        }
+        #expect(count > 2)
+        let before = try await store.all(prefix: "k")
+        #expect(before.entries.count == count)
+        time.advance(seconds: 2)
+        await store.expireLeases()
+        #expect(try await store.get("leased").entry == nil)
+        _ = try await store.transaction(success: [.deletePrefix("k")])
+        try await store.put("k", value)
+    }
+
+    @Test func aDiskThatFailsStopsTheStore() async throws {
+        let directory = try TestDirectory()
+        var options = SQLiteStoreEngine.Options()
+        options.logger = LogRecorder().logger
+        let value = [UInt8](repeating: 1, count: 500_000)
+        let first = try SQLiteStoreEngine.open(path: directory.database, options: options)
+        for index in 0..<20 { try await first.put("k\(index)", value) }
+        await first.close()
+        let store = try SQLiteStoreEngine.open(path: directory.database, options: options)
+        let reported = Mutex<[StoreError]>([])
+        store.onFailure { error in reported.withLock { $0.append(error) } }
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: directory.database))
+        let size = try file.seekToEnd()
+        try file.seek(toOffset: 0)
+        try file.write(contentsOf: Data(repeating: 0xA5, count: Int(size)))
+        try file.close()
+        await #expect {
+            for index in 0..<20 { _ = try await store.get("k\(index)") }
+        } throws: { error in
+            if case StoreError.storeFailed = error { true } else { false }
+        }
+        #expect(reported.withLock { $0.count } == 1)
+        await #expect {
+            try await store.put("k", [1])
+        } throws: { error in
+            if case StoreError.storeFailed = error { true } else { false }
+        }
+        await store.close()
     }
 
     /// Each changes a good database so that it must not be used any more.

@@ -8,7 +8,7 @@ import Testing
 final class RawConnection: Sendable {
     private let descriptor: Int32
 
-    init(_ path: String, timeoutSeconds: Int = 5) throws {
+    init(_ path: String, timeoutSeconds: Int = 30) throws {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         setsockopt(

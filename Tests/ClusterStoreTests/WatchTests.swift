@@ -1,5 +1,6 @@
-import ClusterStore
 import Testing
+
+@testable import ClusterStore
 
 @Suite(.timeLimit(.minutes(1))) struct WatchTests {
     @Test func eventsCarryKeyValuePreviousAndRevision() async throws {
@@ -101,5 +102,50 @@ import Testing
             let events = try #require(try await transactions.next())
             #expect(events.map(\.key) == ["w/\(round)a", "w/\(round)b"])
         }
+    }
+
+    @Test func followingReadsAgainWhenTheHistoryIsGone() async throws {
+        var options = SQLiteStoreEngine.Options()
+        options.historyRevisions = 10
+        let store = try SQLiteStoreEngine.inMemory(options: options)
+        try await store.put("f/a", [1])
+        var updates = store.follow(prefix: "f/").makeAsyncIterator()
+        guard case .snapshot(let first, 2) = try await updates.next() else {
+            Issue.record("no snapshot")
+            return
+        }
+        #expect(first.map(\.key) == ["f/a"])
+        try await store.put("f/b", [2])
+        guard case .changes(let events) = try await updates.next() else {
+            Issue.record("no changes")
+            return
+        }
+        #expect(events.map(\.key) == ["f/b"])
+        try await store.delete("f/a")
+        for index in 0..<50 { try await store.put("other", [UInt8(index)]) }
+        guard case .snapshot(let second, 54) = try await updates.next() else {
+            Issue.record("no second snapshot")
+            return
+        }
+        #expect(second.map(\.key) == ["f/b"])
+    }
+
+    /// What changes elsewhere must not age a watch that has nothing to show.
+    @Test func aQuietWatchSurvivesCompaction() async throws {
+        var options = SQLiteStoreEngine.Options()
+        options.historyRevisions = 10
+        let store = try SQLiteStoreEngine.inMemory(options: options)
+        let page = try await store.poll(prefix: "q/", fromRevision: 2, wait: .zero)
+        #expect(page.nextRevision == 2)
+        for index in 0..<9 { try await store.put("other", [UInt8(index)]) }
+        let later = try await store.poll(prefix: "q/", fromRevision: 2, wait: .zero)
+        #expect(later == WatchPage(events: [], nextRevision: 11))
+        let waiting = Task {
+            try await store.poll(prefix: "q/", fromRevision: 11, wait: .seconds(50))
+        }
+        try await Task.sleep(for: .milliseconds(50))
+        for index in 0..<100 { try await store.put("other", [UInt8(index)]) }
+        try await store.put("q/", [1])
+        #expect(try await waiting.value.events.map(\.revision) == [111])
     }
 }

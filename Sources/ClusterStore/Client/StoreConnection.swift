@@ -4,7 +4,7 @@ import Synchronization
 
 /// How an exchange failed, as far as the connection knows.
 enum ExchangeFailure: Error {
-    /// The connection was closed before; nothing was sent.
+    /// The connection was closed before the whole request was sent: the store has not seen it.
     case notSent
     /// The connection broke, or the time ran out, between request and reply.
     case lost(String)
@@ -24,6 +24,8 @@ final class StoreConnection: Sendable {
         var done: CheckedContinuation<StoreReply, any Error>
         var timer: Scheduled<Void>
         var isPoll: Bool
+        /// The kernel has taken the whole request.
+        var isSent = false
     }
 
     private let channel: any Channel
@@ -95,7 +97,10 @@ final class StoreConnection: Sendable {
 
     private func send(_ number: UInt64, _ request: StoreRequest) {
         let frame = StoreFrame.buffer(StoreMessage(number: number, body: request))
-        channel.writeAndFlush(frame, promise: nil)
+        // Called on the event loop before the connection's end is: see `closed`.
+        channel.writeAndFlush(frame).whenSuccess {
+            self.state.withLock { $0.pending[number]?.isSent = true }
+        }
     }
 
     private func finish(_ number: UInt64, _ result: Result<StoreReply, any Error>) {
@@ -119,6 +124,7 @@ final class StoreConnection: Sendable {
         }
     }
 
+    /// On the channel's event loop.
     func closed(_ reason: String) {
         let pending = state.withLock { state in
             if state.closedBecause == nil { state.closedBecause = reason }
@@ -127,7 +133,8 @@ final class StoreConnection: Sendable {
         }
         for exchange in pending {
             exchange.timer.cancel()
-            exchange.done.resume(throwing: ExchangeFailure.lost(reason))
+            exchange.done.resume(
+                throwing: exchange.isSent ? ExchangeFailure.lost(reason) : .notSent)
         }
     }
 }

@@ -16,8 +16,9 @@ final class DatabaseLock: Sendable {
             let code = errno
             close(descriptor)
             if code == EWOULDBLOCK {
-                throw .inUse("another process serves the database \(databasePath): "
-                    + "it holds the lock on \(path)")
+                throw .inUse(
+                    "another process serves the database \(databasePath): "
+                        + "it holds the lock on \(path)")
             }
             throw .damaged("cannot lock \(path): \(String(cString: strerror(code)))")
         }

@@ -9,6 +9,10 @@ extension SQLiteStoreEngine {
         do {
             return try await queue.read(body)
         } catch let error as DatabaseError {
+            let code = error.resultCode.primaryResultCode
+            if Task.isCancelled && (code == .SQLITE_INTERRUPT || code == .SQLITE_ABORT) {
+                throw CancellationError()
+            }
             throw meaning(of: error, changing: false)
         }
     }
@@ -36,7 +40,7 @@ extension SQLiteStoreEngine {
         var value: Value?
         do {
             try db.inTransaction(.immediate) {
-                var writer = try StoreWriter(db)
+                var writer = try StoreWriter(db, databaseBytes: options.databaseBytes)
                 value = try body(&writer)
                 if writer.events.isEmpty && !always { return .rollback }
                 try writer.finish()
@@ -47,13 +51,7 @@ extension SQLiteStoreEngine {
         } catch let error as DatabaseError {
             throw meaning(of: error, changing: true)
         }
-        if !events.isEmpty {
-            state.withLock { state in
-                state.historyBytes = bytes
-                state.revision = events[0].revision
-            }
-            wakeWatchers(of: events)
-        }
+        if !events.isEmpty { publish(events, historyBytes: bytes) }
         guard let value else { preconditionFailure("a transaction ended without a value") }
         return value
     }
@@ -63,7 +61,8 @@ extension SQLiteStoreEngine {
         let kept = writer.header.revision - writer.header.compacted
         // A tenth more than asked for, so that not every transaction compacts.
         if kept <= options.historyRevisions + options.historyRevisions / 10
-            && bytes <= options.historyBytes {
+            && bytes <= options.historyBytes
+        {
             return bytes
         }
         let left = try writer.compact(
@@ -74,6 +73,8 @@ extension SQLiteStoreEngine {
 
     /// SQLite's result codes: sqlite.org/rescode.html.
     private func meaning(of error: DatabaseError, changing: Bool) -> StoreError {
+        // Closed while the request waited: SQLite's complaint about that means nothing.
+        if let failure = state.withLock({ $0.failure }) { return failure }
         switch error.resultCode.primaryResultCode {
         case .SQLITE_FULL:
             return .storageFull(error.description)

@@ -5,6 +5,9 @@ import GRDB
 struct Watcher {
     var prefix: [UInt8]
     var wake: AsyncStream<Void>.Continuation
+    /// The first change there since the watcher looked; up to it, or to the store's revision,
+    /// there was none.
+    var firstMatch: StoreRevision?
 }
 
 extension SQLiteStoreEngine {
@@ -36,9 +39,20 @@ extension SQLiteStoreEngine {
         while true {
             let page = try await self.page(prefix: prefix, fromRevision: revision)
             if !page.events.isEmpty || ContinuousClock.now >= end { return page }
-            revision = page.nextRevision
             await Self.wait(for: stream, until: end)
             try Task.checkCancellation()
+            revision = max(page.nextRevision, try firstUnseen(by: number))
+        }
+    }
+
+    /// Where a watcher goes on: what compaction has taken meanwhile was none of its business.
+    private func firstUnseen(by number: UInt64) throws -> StoreRevision {
+        try state.withLock { state in
+            guard let watcher = state.watchers[number] else {
+                throw state.failure ?? StoreError.closed
+            }
+            state.watchers[number]?.firstMatch = nil
+            return watcher.firstMatch ?? state.revision + 1
         }
     }
 
@@ -75,7 +89,8 @@ extension SQLiteStoreEngine {
                 let revision: Int64 = row["revision"]
                 let data: Data = row["event"]
                 if bytes + data.count > StoreLimits.watchPageBytes,
-                    let last = page.events.last, last.revision != revision {
+                    let last = page.events.last, last.revision != revision
+                {
                     page.nextRevision = revision
                     break
                 }
@@ -86,13 +101,21 @@ extension SQLiteStoreEngine {
         }
     }
 
-    /// On the database's queue, after the commit.
-    func wakeWatchers(of events: [StoreEvent]) {
+    /// On the database's queue, after the commit. The new revision and who must look at it become
+    /// known together: `firstUnseen` relies on it.
+    func publish(_ events: [StoreEvent], historyBytes: Int) {
+        let revision = events[0].revision
         let keys = events.map { Array($0.key.utf8) }
         let wakes = state.withLock { state in
-            state.watchers.values.filter { watcher in
-                keys.contains { $0.starts(with: watcher.prefix) }
-            }.map(\.wake)
+            state.historyBytes = historyBytes
+            state.revision = revision
+            var wakes: [AsyncStream<Void>.Continuation] = []
+            for (number, watcher) in state.watchers
+            where keys.contains(where: { $0.starts(with: watcher.prefix) }) {
+                if watcher.firstMatch == nil { state.watchers[number]?.firstMatch = revision }
+                wakes.append(watcher.wake)
+            }
+            return wakes
         }
         for wake in wakes { wake.yield() }
     }

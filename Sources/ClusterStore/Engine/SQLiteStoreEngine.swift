@@ -16,6 +16,8 @@ public final class SQLiteStoreEngine: ClusterStore, Sendable {
         public var historyRevisions: Int64 = 10_000
         /// Bytes of such changes.
         public var historyBytes = 64 << 20
+        /// Size that the database may reach by puts; a full one still takes deletes.
+        public var databaseBytes = StoreLimits.databaseBytes
         public var clock = StoreClock.boot
         /// How often expired leases are looked for; nil: only by `expireLeases()`.
         public var expiryInterval: Duration? = .milliseconds(100)
@@ -50,7 +52,9 @@ public final class SQLiteStoreEngine: ClusterStore, Sendable {
         let lock = try DatabaseLock(databasePath: path)
         do {
             var configuration = Configuration()
-            configuration.prepareDatabase { try StoreSchema.prepare($0, onDisk: true) }
+            configuration.prepareDatabase {
+                try StoreSchema.prepare($0, onDisk: true, databaseBytes: options.databaseBytes)
+            }
             return try SQLiteStoreEngine(
                 DatabaseQueue(path: path, configuration: configuration), options, lock)
         } catch StoreError.damaged(let text) {
@@ -63,7 +67,9 @@ public final class SQLiteStoreEngine: ClusterStore, Sendable {
     /// The same engine on a database in memory, for tests.
     public static func inMemory(options: Options = Options()) throws -> SQLiteStoreEngine {
         var configuration = Configuration()
-        configuration.prepareDatabase { try StoreSchema.prepare($0, onDisk: false) }
+        configuration.prepareDatabase {
+            try StoreSchema.prepare($0, onDisk: false, databaseBytes: options.databaseBytes)
+        }
         return try SQLiteStoreEngine(DatabaseQueue(configuration: configuration), options, nil)
     }
 

@@ -54,7 +54,8 @@ struct StoredLease {
             let lease = StoredLease(
                 id: LeaseID(rawValue: row["id"]), ttlSeconds: row["ttl_seconds"])
             if row["checksum"] != lease.checksum
-                || !StoreLimits.leaseSeconds.contains(lease.ttlSeconds) {
+                || !StoreLimits.leaseSeconds.contains(lease.ttlSeconds)
+            {
                 throw StoreError.damaged("lease \(lease.id) does not match its checksum")
             }
             return lease

@@ -6,10 +6,10 @@ enum StoreSchema {
     static let version = 1
     /// "covs", in the header of the file; see PRAGMA application_id.
     static let applicationID = 0x636F_7673
-    /// Pages beyond `StoreLimits.databaseBytes`, so that deletes and expiries always find room.
+    /// What the file may grow beyond its limit, so that deletes and expiries always find room.
     static let reserveBytes = 64 << 20
 
-    static func prepare(_ db: Database, onDisk: Bool) throws {
+    static func prepare(_ db: Database, onDisk: Bool, databaseBytes: Int) throws {
         // Nobody else may lock the file: another program that holds it would stop every node.
         try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
         if onDisk {
@@ -25,7 +25,7 @@ enum StoreSchema {
         }
         try db.execute(sql: "PRAGMA journal_size_limit = 16777216")
         let pageBytes = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 4096
-        let pages = (StoreLimits.databaseBytes + reserveBytes) / pageBytes
+        let pages = (databaseBytes + reserveBytes) / pageBytes
         _ = try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(pages)")
     }
 

@@ -12,9 +12,11 @@ struct StoreWriter {
     private(set) var historyBytes = 0
     private var leases: Set<LeaseID> = []
     private var puts = false
+    private let databaseBytes: Int
 
-    init(_ db: Database) throws {
+    init(_ db: Database, databaseBytes: Int) throws {
         self.db = db
+        self.databaseBytes = databaseBytes
         header = try StoreHeader(db)
         revision = header.revision + 1
     }
@@ -72,7 +74,8 @@ struct StoreWriter {
         event.encode(into: &writer)
         historyBytes += writer.bytes.count
         if events.count >= StoreLimits.changedKeys
-            || historyBytes > StoreLimits.transactionEventBytes {
+            || historyBytes > StoreLimits.transactionEventBytes
+        {
             throw StoreError.limitExceeded(
                 "one transaction changes more than \(StoreLimits.changedKeys) keys or "
                     + "\(StoreLimits.transactionEventBytes) bytes; use several")
@@ -113,8 +116,8 @@ struct StoreWriter {
         let pages = try Int.fetchOne(db, sql: "PRAGMA page_count") ?? 0
         let free = try Int.fetchOne(db, sql: "PRAGMA freelist_count") ?? 0
         let pageBytes = try Int.fetchOne(db, sql: "PRAGMA page_size") ?? 4096
-        if (pages - free) * pageBytes > StoreLimits.databaseBytes {
-            throw StoreError.storageFull("it has \(StoreLimits.databaseBytes) bytes; delete keys")
+        if (pages - free) * pageBytes > databaseBytes {
+            throw StoreError.storageFull("it has \(databaseBytes) bytes; delete keys")
         }
     }
 

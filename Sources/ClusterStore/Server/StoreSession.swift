@@ -100,7 +100,8 @@ final class StoreSession: Sendable {
             if state.isClosed { return .closed }
             if state.inFlight[number] != nil { return .repeated }
             if state.inFlight.count >= StoreLimits.requestsInFlight
-                || state.inFlightBytes + bytes > StoreLimits.requestBytesInFlight {
+                || state.inFlightBytes + bytes > StoreLimits.requestBytesInFlight
+            {
                 return .full
             }
             state.inFlightBytes += bytes
