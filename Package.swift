@@ -1,8 +1,120 @@
 // swift-tools-version: 6.2
 import PackageDescription
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+/// Pure modules: no input or output, no clock, and no unsafe code that is not marked.
+let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let arguments: Target.Dependency = .product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle: Target.Dependency = .product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let x509: Target.Dependency = .product(name: "X509", package: "swift-certificates")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let asn1: Target.Dependency = .product(name: "SwiftASN1", package: "swift-asn1")
+
 let package = Package(
     name: "covolume",
+    products: [
+        .executable(name: "covol", targets: ["covol"]),
+        .executable(name: "covold", targets: ["covold"]),
+        .executable(name: "covol-store", targets: ["covol-store"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.0"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
     targets: [
-        .target(name: "VolumeModel", swiftSettings: [.treatAllWarnings(as: .error), .strictMemorySafety()]),
-        .target(name: "VolumeProtocol", dependencies: ["VolumeModel"], swiftSettings: [.treatAllWarnings(as: .error), .strictMemorySafety()]),
-    ], swiftLanguageModes: [.v6])
+        // Pure
+        .target(name: "VolumeModel", swiftSettings: pure),
+        .target(name: "VolumeProtocol", dependencies: ["VolumeModel"], swiftSettings: pure),
+        .target(
+            name: "CoordinatorCore", dependencies: ["VolumeModel", "VolumeProtocol"],
+            swiftSettings: pure),
+        .target(
+            name: "FilterCore", dependencies: ["VolumeModel", "VolumeProtocol"],
+            swiftSettings: pure),
+        // One kernel interface each
+        .target(name: "CLinux", linkerSettings: [.linkedLibrary(":liburing.a")]),
+        .target(
+            name: "BlockDevice", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict,
+            linkerSettings: [.linkedLibrary("blkid")]),
+        .target(
+            name: "HostFileSystem", dependencies: ["BlockDevice", "CLinux", "VolumeModel"],
+            swiftSettings: strict),
+        .target(name: "IORing", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict),
+        .target(
+            name: "FUSE", dependencies: ["CLinux", "IORing", "VolumeModel", log],
+            swiftSettings: strict),
+        // Services
+        .target(
+            name: "ClusterStore",
+            dependencies: [
+                .product(name: "GRDB", package: "GRDB.swift"), nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOFoundationCompat"), log,
+            ], swiftSettings: strict),
+        .target(
+            name: "ClusterAuthority", dependencies: [x509, crypto, asn1], swiftSettings: strict),
+        .target(
+            name: "Transport",
+            dependencies: [
+                nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"), x509, asn1, log,
+            ], swiftSettings: strict),
+        .target(
+            name: "CoordinatorService",
+            dependencies: [
+                "CLinux", "CoordinatorCore", "HostFileSystem", "VolumeModel", "VolumeProtocol",
+                nio("NIOCore"), log,
+            ], swiftSettings: strict),
+        .target(
+            name: "VolumeMount",
+            dependencies: [
+                "CLinux", "FilterCore", "FUSE", "VolumeModel", "VolumeProtocol", nio("NIOCore"), log,
+            ], swiftSettings: strict),
+        .target(
+            name: "Management",
+            dependencies: [
+                "VolumeModel", .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                lifecycle, nio("NIOCore"), nio("NIOHTTP1"), nio("NIOPosix"), log,
+            ], swiftSettings: strict),
+        .target(
+            name: "Node",
+            dependencies: [
+                "BlockDevice", "ClusterAuthority", "ClusterStore", "CoordinatorService",
+                "HostFileSystem", "Management", "Transport", "VolumeModel", "VolumeMount",
+                "VolumeProtocol", nio("NIOCore"), nio("NIOPosix"), lifecycle, log,
+            ], swiftSettings: strict),
+        // Command line and lab
+        .target(
+            name: "CovolCommands",
+            dependencies: ["ClusterAuthority", "Management", "VolumeModel", arguments],
+            swiftSettings: strict),
+        .target(
+            name: "LabKit", dependencies: ["CLinux", "ClusterAuthority"], swiftSettings: strict),
+        .target(name: "LabCommands", dependencies: ["LabKit", arguments], swiftSettings: strict),
+        // Executables
+        .executableTarget(
+            name: "covol", dependencies: ["CovolCommands", "LabCommands", arguments],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "covold", dependencies: ["Node", arguments, log], swiftSettings: strict),
+        .executableTarget(
+            name: "covol-store", dependencies: ["ClusterStore", arguments, log],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6])

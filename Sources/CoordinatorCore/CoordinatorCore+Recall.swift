@@ -1,0 +1,78 @@
+import VolumeModel
+import VolumeProtocol
+
+extension CoordinatorCore {
+    /// A recall or a collection that a task wants of a session.
+    struct WantedRecall {
+        var session: NodeIdentity
+        var file: FileHandle
+        /// Nil: only tell what was written.
+        var range: ByteRange?
+    }
+
+    /// Which sessions must return or tell something before `need` is met for a request of `session`.
+    func recallsNeeded(for need: FileNeeds, by session: NodeIdentity) -> [WantedRecall] {
+        guard let state = files[need.file] else { return [] }
+        var wanted: [WantedRecall] = []
+        if let free = need.free, !free.isEmpty, rules.contains(.recallBeforeRemap) {
+            for (holder, range) in state.holders(of: free)
+            where !(need.exceptOwnLayouts && holder == session) {
+                wanted.append(WantedRecall(session: holder, file: need.file, range: range))
+            }
+        }
+        if need.settledGrowth, let growth = state.growth, growth.session != session,
+            !wanted.contains(where: { $0.session == growth.session })
+        {
+            wanted.append(
+                WantedRecall(
+                    session: growth.session, file: need.file, range: tail(of: need.file, from: .max)))
+        }
+        if need.collectedWrites {
+            let others = state.layouts.keys.filter { holder in
+                holder != session && !wanted.contains { $0.session == holder }
+            }
+            for holder in others.sorted(by: { $0.name < $1.name }) {
+                wanted.append(WantedRecall(session: holder, file: need.file, range: nil))
+            }
+        }
+        return wanted
+    }
+
+    mutating func send(
+        _ wanted: WantedRecall, for task: TaskID, _ actions: inout [CoordinatorAction]
+    ) {
+        let id = newRecall(
+            PendingRecall(
+                task: task, session: wanted.session, file: wanted.file, range: wanted.range))
+        tasks[task]?.outstanding.insert(id)
+        if let range = wanted.range {
+            guard let generation = files[wanted.file]?.nextGeneration() else { return }
+            actions.append(.recall(id, wanted.session, wanted.file, range, generation))
+        } else {
+            actions.append(.collectWrites(id, wanted.session, wanted.file))
+        }
+    }
+
+    /// A node has answered; the last answer lets the task go on.
+    mutating func answered(
+        _ recall: RecallID, _ report: WriteReport, _ actions: inout [CoordinatorAction]
+    ) {
+        guard let pending = recalls.removeValue(forKey: recall) else { return }
+        var report = report
+        if let range = pending.range {
+            files[pending.file]?.removeLayouts(of: pending.session, over: range)
+            if let growth = files[pending.file]?.growth, growth.session == pending.session,
+                report.grownSizeBytes == nil, range.endBytes > growth.visibleSizeBytes
+            {
+                report.grownSizeBytes = growth.visibleSizeBytes
+            }
+            accept(&report, from: pending.session, about: pending.file)
+        } else {
+            report.grownSizeBytes = nil
+        }
+        guard tasks[pending.task] != nil else { return }
+        if !report.isEmpty { tasks[pending.task]?.reports.append((pending.file, report)) }
+        tasks[pending.task]?.outstanding.remove(recall)
+        if tasks[pending.task]?.outstanding.isEmpty == true { proceed(pending.task, &actions) }
+    }
+}

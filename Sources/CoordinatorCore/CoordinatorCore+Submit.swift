@@ -1,0 +1,110 @@
+import VolumeModel
+import VolumeProtocol
+
+extension CoordinatorCore {
+    /// Starts a request: what needs no claim is executed at once.
+    mutating func submit(
+        _ task: CoordinatorTask, _ session: NodeIdentity, _ sequence: UInt64,
+        _ operation: Operation, _ actions: inout [CoordinatorAction]
+    ) {
+        var refusal: ErrorCode?
+        switch operation {
+        case .lock, .testLock, .cancelLock, .unlockOwner:
+            lockOperation(session, sequence, operation, &actions)
+            return
+        case .open(let file, let open):
+            // Registered before it is checked, so that no unlink finds the file unused meanwhile.
+            refusal = register(open, of: file, by: session)
+        case .layoutGet(let file, _), .layoutGrow(let file, _):
+            if files[file]?.opens[session] == nil { refusal = .badDescriptor }
+        default:
+            break
+        }
+        if let refusal {
+            actions.append(.reply(session, sequence: sequence, .failed(refusal)))
+            return
+        }
+        start(task, claiming: initialClaims(of: operation), &actions)
+    }
+
+    /// Starts a task of the coordinator's own.
+    mutating func startInternal(
+        _ purpose: CoordinatorTask.Purpose, on file: FileHandle,
+        _ actions: inout [CoordinatorAction]
+    ) {
+        start(CoordinatorTask(purpose), claiming: [(.file(file), .exclusive)], &actions)
+    }
+
+    private mutating func start(
+        _ task: CoordinatorTask, claiming wanted: [(Resource, ClaimTable.Mode)],
+        _ actions: inout [CoordinatorAction]
+    ) {
+        let id = newTask(task)
+        claim(wanted, by: id, &actions)
+    }
+
+    /// Adds claims to a task, and goes on with it once it holds them all.
+    mutating func claim(
+        _ wanted: [(Resource, ClaimTable.Mode)], by id: TaskID,
+        _ actions: inout [CoordinatorAction]
+    ) {
+        tasks[id]?.stage = .claiming
+        tasks[id]?.claims += wanted
+        let missing = claims.claim(wanted, by: id)
+        tasks[id]?.missingClaims = missing
+        if missing == 0 { proceed(id, &actions) }
+    }
+
+    private func initialClaims(of operation: Operation) -> [(Resource, ClaimTable.Mode)] {
+        switch operation {
+        case .create, .createUnnamed:
+            [(.names, .shared)]
+        case .link, .unlink, .removeDirectory, .rename:
+            [(.names, .exclusive)]
+        case .attributes(let file), .open(let file, _), .read(let file, _), .seek(let file, _, _):
+            [(.file(file), .shared)]
+        case .setAttributes(let file, _), .release(let file, _, _), .allocate(let file, _, _),
+            .layoutGet(let file, _), .layoutGrow(let file, _), .layoutReturn(let file, _, _),
+            .write(let file, _, _), .setExtendedAttribute(let file, _, _, _),
+            .removeExtendedAttribute(let file, _), .synchronize(let file):
+            [(.file(file), .exclusive)]
+        case .copyRange(let source, _, let target, _, _):
+            source == target
+                ? [(.file(source), .exclusive)]
+                : [(.file(source), .exclusive), (.file(target), .exclusive)]
+        default:
+            []
+        }
+    }
+
+    /// Nil, or why the open is not taken.
+    mutating func register(
+        _ open: OpenID, of file: FileHandle, by session: NodeIdentity
+    ) -> ErrorCode? {
+        var state = files[file] ?? FileState()
+        var opens = state.opens[session] ?? []
+        guard opens.count < Limits.opensPerSessionMaximum else { return .tooManyOpenFiles }
+        guard opens.insert(open).inserted else { return .invalid }
+        state.opens[session] = opens
+        files[file] = state
+        return nil
+    }
+
+    mutating func unregister(_ open: OpenID, of file: FileHandle, by session: NodeIdentity) {
+        guard var opens = files[file]?.opens[session] else { return }
+        opens.remove(open)
+        files[file]?.opens[session] = opens.isEmpty ? nil : opens
+    }
+
+    /// Drops what is known of a file that nobody uses.
+    mutating func forgetIfUnused(_ file: FileHandle, _ actions: inout [CoordinatorAction]) {
+        guard let state = files[file], !state.isOpen, !claims.isClaimed(.file(file)),
+            state.growth == nil
+        else { return }
+        if state.isHidden {
+            startInternal(.removeHidden(file), on: file, &actions)
+        } else {
+            files[file] = nil
+        }
+    }
+}

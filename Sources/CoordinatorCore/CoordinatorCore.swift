@@ -1,0 +1,113 @@
+import VolumeModel
+import VolumeProtocol
+
+/// The rules of one volume's coordinator as a state machine: events in, actions out. It has no clock,
+/// file, socket or thread; its shell (`CoordinatorService`, or the simulation) performs the actions
+/// and reports what came of them.
+///
+/// Every request is a task. A task claims what it works on, recalls the layouts that stand in its way,
+/// settles what nodes reported with them, and then runs its own command.
+public struct CoordinatorCore: Sendable {
+    let rules: SafetyRules
+    var sessions: Set<NodeIdentity> = []
+    var files: [FileHandle: FileState] = [:]
+    var locks = LockTable()
+    var claims = ClaimTable()
+    var tasks: [TaskID: CoordinatorTask] = [:]
+    /// Which task waits for an answer, who owes it, and what is being returned.
+    var recalls: [RecallID: PendingRecall] = [:]
+    /// Tasks that wait for a lock, by the lock table's token.
+    var lockWaits: [UInt64: (session: NodeIdentity, sequence: UInt64)] = [:]
+    var lastLockToken: UInt64 = 0
+    private var lastTask: UInt64 = 0
+    private var lastRecall: UInt64 = 0
+
+    struct PendingRecall {
+        var task: TaskID
+        var session: NodeIdentity
+        var file: FileHandle
+        /// Nil for a collection of writes.
+        var range: ByteRange?
+    }
+
+    public init(rules: SafetyRules = .all) {
+        self.rules = rules
+    }
+
+    /// Takes an event and appends what is to be done, in that order.
+    public mutating func handle(_ event: CoordinatorEvent, into actions: inout [CoordinatorAction]) {
+        switch event {
+        case .sessionOpened(let session):
+            sessions.insert(session)
+        case .sessionEnded(let session):
+            endSession(session, &actions)
+        case .request(let session, let sequence, let operation, let payloadBytes):
+            guard sessions.contains(session) else { return }
+            let task = CoordinatorTask(
+                .request(session, sequence: sequence, operation), payloadBytes: payloadBytes)
+            submit(task, session, sequence, operation, &actions)
+        case .executed(let task, let result):
+            executed(task, result, &actions)
+        case .answered(let recall, let report):
+            answered(recall, report, &actions)
+        }
+    }
+
+    public var hasSessions: Bool { !sessions.isEmpty }
+
+    public func hasSession(_ session: NodeIdentity) -> Bool { sessions.contains(session) }
+
+    /// How many requests are under way, waiting for others or for nodes.
+    public var taskCount: Int { tasks.count }
+
+    mutating func newTask(_ task: CoordinatorTask) -> TaskID {
+        lastTask += 1
+        let id = TaskID(number: lastTask)
+        tasks[id] = task
+        return id
+    }
+
+    mutating func newRecall(_ recall: PendingRecall) -> RecallID {
+        lastRecall += 1
+        let id = RecallID(number: lastRecall)
+        recalls[id] = recall
+        return id
+    }
+
+    private mutating func endSession(
+        _ session: NodeIdentity, _ actions: inout [CoordinatorAction]
+    ) {
+        guard sessions.remove(session) != nil else { return }
+        wakeLockWaiters(locks.endSession(session), &actions)
+        lockWaits = lockWaits.filter { $0.value.session != session }
+        let known = files.keys.sorted { $0.description < $1.description }
+        for file in known {
+            guard var state = files[file] else { continue }
+            state.opens[session] = nil
+            state.layouts[session] = nil
+            var lost: WriteReport?
+            if let growth = state.growth, growth.session == session {
+                state.growth = nil
+                lost = WriteReport(grownSizeBytes: growth.visibleSizeBytes)
+            }
+            files[file] = state
+            if let lost {
+                startInternal(.settleLost(file, lost), on: file, &actions)
+            }
+            forgetIfUnused(file, &actions)
+        }
+        // What the session owed is over with it: nobody waits for a node that is proven gone.
+        let owed = recalls.filter { $0.value.session == session }.keys
+        for recall in owed.sorted(by: { $0.number < $1.number }) {
+            answered(recall, WriteReport(), &actions)
+        }
+    }
+}
+
+extension CoordinatorCore {
+    /// Whose request a task serves; nil for the coordinator's own.
+    public func request(of task: TaskID) -> (session: NodeIdentity, sequence: UInt64)? {
+        guard case .request(let session, let sequence, _)? = tasks[task]?.purpose else { return nil }
+        return (session, sequence)
+    }
+}

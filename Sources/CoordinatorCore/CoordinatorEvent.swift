@@ -1,0 +1,67 @@
+import VolumeModel
+import VolumeProtocol
+
+/// One request in execution; drawn by the core.
+public struct TaskID: Hashable, Sendable, Comparable {
+    public let number: UInt64
+
+    public static func < (left: TaskID, right: TaskID) -> Bool { left.number < right.number }
+}
+
+/// One recall or collection under way; drawn by the core.
+public struct RecallID: Hashable, Sendable {
+    public let number: UInt64
+}
+
+/// What happens to a coordinator.
+public enum CoordinatorEvent: Sendable {
+    case sessionOpened(NodeIdentity)
+    /// Everything of this session has been given back, or is proven to be over.
+    case sessionEnded(NodeIdentity)
+    case request(NodeIdentity, sequence: UInt64, Operation, payloadBytes: Int)
+    /// A command has ended, and what it changed is durable.
+    case executed(TaskID, CommandResult)
+    /// A node has returned what was recalled, or told what it wrote.
+    case answered(RecallID, WriteReport)
+}
+
+/// What a coordinator's shell has to do.
+public enum CoordinatorAction: Hashable, Sendable {
+    case execute(TaskID, Command)
+    case reply(NodeIdentity, sequence: UInt64, OperationResult)
+    case recall(RecallID, NodeIdentity, FileHandle, ByteRange, LayoutGeneration)
+    case collectWrites(RecallID, NodeIdentity, FileHandle)
+}
+
+/// One step on the host file system. Commands of one task run one after another.
+public enum Command: Hashable, Sendable {
+    /// As the operation says. Payloads are the shell's.
+    case perform(Operation)
+    /// Finds names; a missing one is nil.
+    case resolve([NameInDirectory])
+    /// Moves a name into the private directory (rule of section 4: removing a file in use).
+    case hide(NameInDirectory, FileHandle)
+    /// Renames over a file in use, whose last name goes to the private directory.
+    case renameHiding(NameInDirectory, to: NameInDirectory, victim: FileHandle)
+    /// Removes a hidden file for good.
+    case removeHidden(FileHandle)
+    /// Cleans the range and reads its map.
+    case map(FileHandle, ByteRange)
+    /// Lengthens a file with written zeros to the end of the range, and reads the map of its new part.
+    case grow(FileHandle, ByteRange)
+    /// Applies what a node reported: cuts the file to the size reached, and moves its times.
+    case settle(FileHandle, WriteReport)
+    case stat(FileHandle)
+}
+
+/// How a command ended.
+public enum CommandResult: Hashable, Sendable {
+    /// With the file's size on the LUN after it, where the command has one file and knows it.
+    case performed(OperationResult, sizeBytes: UInt64?)
+    case resolved([FileEntry?])
+    /// `range` is covered by `extents`; `sizeBytes` is the file's size on the LUN.
+    case mapped(range: ByteRange, extents: [Extent], sizeBytes: UInt64)
+    case attributes(FileAttributes)
+    case done
+    case failed(ErrorCode)
+}

@@ -1,0 +1,183 @@
+import CoordinatorCore
+import HostFileSystem
+import Logging
+import NIOCore
+import Synchronization
+import VolumeModel
+import VolumeProtocol
+
+/// What a command brought: its result, and the bytes that a read answers.
+struct CommandOutcome: Sendable {
+    var result: CommandResult
+    var payload: ByteBuffer?
+}
+
+/// Performs a core's commands on the private mount. Every call blocks, and may run beside others.
+final class CommandRunner: Sendable {
+    let volume: HostVolume
+    let rules: SafetyRules
+    let directory: PrivateDirectory
+    /// Whether a file has reflinked blocks, told once per file: nothing but the coordinator's own
+    /// operations could make some (rule sole-mutator), and none does.
+    private let sharing = Mutex<[FileHandle: Bool]>([:])
+
+    init(volume: HostVolume, rules: SafetyRules) throws(ErrorCode) {
+        self.volume = volume
+        self.rules = rules
+        directory = try PrivateDirectory(volume: volume)
+    }
+
+    func root() throws(ErrorCode) -> FileEntry {
+        FileEntry(
+            handle: volume.rootHandle, attributes: try volume.attributes(volume.rootHandle))
+    }
+
+    func run(_ command: Command, payload: ByteBuffer?) -> CommandOutcome {
+        do throws(ErrorCode) {
+            return try perform(command, payload)
+        } catch {
+            return CommandOutcome(result: .failed(error))
+        }
+    }
+
+    private func perform(
+        _ command: Command, _ payload: ByteBuffer?
+    ) throws(ErrorCode) -> CommandOutcome {
+        switch command {
+        case .perform(let operation):
+            return try perform(operation, payload)
+        case .resolve(let names):
+            return CommandOutcome(result: .resolved(try names.map(resolve)))
+        case .hide(let name, let file):
+            try directory.refuse(name)
+            try directory.hide(name, file)
+            return CommandOutcome(result: .performed(.done, sizeBytes: nil))
+        case .renameHiding(let name, let target, let victim):
+            try directory.refuse(name)
+            try directory.refuse(target)
+            try directory.keepName(of: victim)
+            do throws(ErrorCode) {
+                try volume.rename(name.name, in: name.parent, to: target.name, in: target.parent)
+            } catch {
+                try? directory.remove(victim)
+                throw error
+            }
+            return CommandOutcome(result: .performed(.done, sizeBytes: nil))
+        case .removeHidden(let file):
+            try directory.remove(file)
+            volume.forget(file)
+            return CommandOutcome(result: .done)
+        case .map(let file, let range):
+            return CommandOutcome(result: try map(file, range))
+        case .grow(let file, let range):
+            return CommandOutcome(result: try grow(file, range))
+        case .settle(let file, let report):
+            return CommandOutcome(result: try settle(file, report))
+        case .stat(let file):
+            return CommandOutcome(result: .attributes(try volume.attributes(file)))
+        }
+    }
+
+    private func resolve(_ name: NameInDirectory) throws(ErrorCode) -> FileEntry? {
+        if directory.isOwn(name) { return nil }
+        do throws(ErrorCode) {
+            let found = try volume.lookup(name.name, in: name.parent)
+            return FileEntry(handle: found.handle, attributes: found.attributes)
+        } catch {
+            // The operation itself will say what is wrong.
+            return nil
+        }
+    }
+
+    /// Empties the page cache of the range, and reads the map (rules clean-before-grant,
+    /// written-before-grant). A range that does not come clean is not granted.
+    private func map(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandResult {
+        let size = try volume.attributes(file).sizeBytes
+        if rules.contains(.cleanBeforeGrant), try !volume.dropCache(file, range).isClean {
+            let start = range.startBytes
+            return .mapped(
+                range: ByteRange(start: start, end: start), extents: [], sizeBytes: size)
+        }
+        var (extents, end) = try volume.map(
+            file, range, maximumExtents: Limits.extentsPerGrantMaximum)
+        if try shares(file) {
+            for index in extents.indices where extents[index].state == .written {
+                extents[index].state = .shared
+            }
+        }
+        let start = min(range.startBytes, end)
+        return .mapped(
+            range: ByteRange(start: start, end: end), extents: extents, sizeBytes: size)
+    }
+
+    /// A file with reflinked blocks moves others too when they are written, so none of its blocks may
+    /// be written directly.
+    private func shares(_ file: FileHandle) throws(ErrorCode) -> Bool {
+        if let known = sharing.withLock({ $0[file] }) { return known }
+        let shares = try volume.sharesBlocks(file)
+        sharing.withLock { known in
+            if known.count >= ServiceLimits.sharingKnownMaximum { known.removeAll() }
+            known[file] = shares
+        }
+        return shares
+    }
+
+    /// Lengthens a file with zeros that are written, from its end to the end of the range. On a full
+    /// volume the file stays as long as it was.
+    private func grow(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandResult {
+        let size = try volume.attributes(file).sizeBytes
+        do throws(ErrorCode) {
+            try volume.truncate(file, toSizeBytes: range.endBytes)
+            let start = ByteRange(start: 0, end: size).wholeBlocks(Limits.blockSizeBytes).endBytes
+            if start < range.endBytes {
+                try volume.zeroFill(file, ByteRange(start: start, end: range.endBytes))
+            }
+        } catch {
+            try volume.truncate(file, toSizeBytes: size)
+            _ = try volume.dropCache(file, range)
+            throw error
+        }
+        return try map(file, range)
+    }
+
+    /// Applies a node's report. Times only move forward: a later change of theirs may be there.
+    private func settle(
+        _ file: FileHandle, _ report: WriteReport
+    ) throws(ErrorCode) -> CommandResult {
+        var attributes: FileAttributes
+        do throws(ErrorCode) {
+            attributes = try volume.attributes(file)
+        } catch {
+            // A file that is gone has nothing to settle.
+            return .performed(.done, sizeBytes: nil)
+        }
+        if let size = report.grownSizeBytes, size < attributes.sizeBytes {
+            try volume.truncate(file, toSizeBytes: size)
+            let start = size & ~(Limits.blockSizeBytes - 1)
+            _ = try volume.dropCache(file, ByteRange(start: start, end: .max))
+            attributes.sizeBytes = size
+        }
+        if let age = report.ageNanoseconds {
+            let written = Timestamp.now.earlier(byNanoseconds: age)
+            if written > attributes.modificationTime {
+                var change = AttributeChange()
+                change.modificationTime = .to(written)
+                _ = try volume.setAttributes(file, change)
+            }
+        }
+        return .performed(.done, sizeBytes: attributes.sizeBytes)
+    }
+
+    /// Removes what earlier coordinators hid for processes that are gone.
+    func removeOrphans(log: Logger) {
+        do throws(ErrorCode) {
+            let count = try directory.removeAll()
+            if count > 0 {
+                log.info("removed files that were in use when they lost their last name",
+                    metadata: ["count": "\(count)"])
+            }
+        } catch {
+            log.error("hidden files could not be removed", metadata: ["error": "\(error)"])
+        }
+    }
+}

@@ -1,0 +1,110 @@
+import Synchronization
+import VolumeModel
+
+/// Makes many changes durable with one flush of the journal (rule durable-before-shown).
+///
+/// A change takes a number before it touches the file system. A result may leave once every change
+/// that it may show is durable: all that had begun when it was made. One thread flushes; what begins
+/// during a flush is covered by the next.
+final class GroupCommit: Sendable {
+    /// True where everything is durable; false where a flush failed, and nothing may be acknowledged.
+    typealias Completion = @Sendable (_ isDurable: Bool) -> Void
+
+    private struct State {
+        var lastBegun: UInt64 = 0
+        var inProgress: Set<UInt64> = []
+        var durable: UInt64 = 0
+        var hasFailed = false
+        var isStopping = false
+        var waiters: [(number: UInt64, completion: Completion)] = []
+
+        /// The last number up to which every change has ended.
+        var ended: UInt64 { inProgress.min().map { $0 - 1 } ?? lastBegun }
+    }
+
+    private let state = Mutex(State())
+    private let wakeUp = Semaphore()
+    private let flush: @Sendable () throws(ErrorCode) -> Void
+    private let stopped = Semaphore()
+
+    /// `flush` makes everything that has ended so far durable; it is called on a thread of its own.
+    init(flush: @escaping @Sendable () throws(ErrorCode) -> Void) {
+        self.flush = flush
+        ServiceThread.start("covol-commit") { [self] in run() }
+    }
+
+    func begin() -> UInt64 {
+        state.withLock { state in
+            state.lastBegun += 1
+            state.inProgress.insert(state.lastBegun)
+            return state.lastBegun
+        }
+    }
+
+    /// A change has ended, well or not; whoever waits for it may be flushed for now.
+    func end(_ number: UInt64) {
+        let hasWaiters = state.withLock { state in
+            state.inProgress.remove(number)
+            return !state.waiters.isEmpty
+        }
+        if hasWaiters { wakeUp.signal() }
+    }
+
+    /// Calls back once every change that has begun by now is durable.
+    func whenDurable(_ completion: @escaping Completion) {
+        enum Next { case now(Bool), flush }
+        let next: Next = state.withLock { state in
+            if state.hasFailed || state.isStopping { return .now(false) }
+            if state.durable >= state.lastBegun { return .now(true) }
+            state.waiters.append((state.lastBegun, completion))
+            return .flush
+        }
+        switch next {
+        case .now(let isDurable): completion(isDurable)
+        case .flush: wakeUp.signal()
+        }
+    }
+
+    /// Ends the thread; whoever still waits is told that nothing is durable.
+    func stop() {
+        state.withLock { $0.isStopping = true }
+        wakeUp.signal()
+        stopped.wait()
+    }
+
+    private func run() {
+        while true {
+            wakeUp.wait()
+            let (target, isStopping) = state.withLock { ($0.ended, $0.isStopping) }
+            if isStopping {
+                let waiters = state.withLock { state in
+                    defer { state.waiters = [] }
+                    return state.waiters
+                }
+                for waiter in waiters { waiter.completion(false) }
+                stopped.signal()
+                return
+            }
+            flushAll(through: target)
+        }
+    }
+
+    private func flushAll(through target: UInt64) {
+        let needsFlush = state.withLock { target > $0.durable && !$0.hasFailed }
+        var hasFailed = false
+        if needsFlush {
+            do { try flush() } catch { hasFailed = true }
+        }
+        let ready = state.withLock { state in
+            if hasFailed { state.hasFailed = true } else { state.durable = max(state.durable, target) }
+            let isBroken = state.hasFailed
+            let durable = state.durable
+            let ready = state.waiters.filter { isBroken || $0.number <= durable }
+            state.waiters.removeAll { isBroken || $0.number <= durable }
+            if !state.waiters.isEmpty, state.ended > durable { wakeUp.signal() }
+            return ready
+        }
+        let isDurable = state.withLock { !$0.hasFailed }
+        for waiter in ready { waiter.completion(isDurable) }
+    }
+}

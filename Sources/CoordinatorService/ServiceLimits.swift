@@ -1,0 +1,7 @@
+/// The bounds of a coordinator's own making.
+enum ServiceLimits {
+    /// Files of which it is remembered whether they share blocks.
+    static let sharingKnownMaximum = 65536
+    /// The most that one copy moves before it answers.
+    static let copyMaximumBytes: UInt64 = 16 << 20
+}

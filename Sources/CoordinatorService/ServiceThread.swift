@@ -1,0 +1,52 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// A counting semaphore, sem_overview(7).
+final class Semaphore: Sendable {
+    // The pointer is set once and freed at the end; sem_post and sem_wait may be called from any thread.
+    private nonisolated(unsafe) let semaphore: UnsafeMutablePointer<sem_t>
+
+    init(_ value: UInt32 = 0) {
+        semaphore = .allocate(capacity: 1)
+        sem_init(semaphore, 0, value)
+    }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    func signal() { sem_post(semaphore) }
+
+    func wait() {
+        while sem_wait(semaphore) != 0 && errno == EINTR {}
+    }
+}
+
+/// Threads of their own for work that blocks: Swift's concurrency must never wait for a disk.
+enum ServiceThread {
+    private final class Body: Sendable {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+
+    /// Starts a detached thread; `name` has at most 15 bytes, see PR_SET_NAME(2const).
+    static func start(_ name: String, _ run: @escaping @Sendable () -> Void) {
+        var thread = pthread_t()
+        let body = Unmanaged.passRetained(
+            Body {
+                covol_fuse_name_thread(name)
+                run()
+            })
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run()
+                return nil
+            }, body.toOpaque())
+        precondition(status == 0, "no thread could be started: errno \(status)")
+        pthread_detach(thread)
+    }
+}

@@ -1,0 +1,146 @@
+import VolumeModel
+import VolumeProtocol
+
+/// The shell's own number for a recall that it has to answer.
+public struct RecallTicket: Hashable, Sendable {
+    public let number: UInt64
+
+    public init(number: UInt64) { self.number = number }
+}
+
+/// A recall that can be answered: nothing new starts in its range, and all that was in flight ended.
+public struct EndedRecall: Hashable, Sendable {
+    public var ticket: RecallTicket
+    public var report: WriteReport
+}
+
+extension FilterCore {
+    /// Takes a grant into the map. False: it is older than a recall that has come meanwhile, or makes
+    /// no sense, and was dropped.
+    public mutating func apply(_ grant: LayoutGrant, to file: FileIndex, asGrowth: Bool) -> Bool {
+        let slot = Int(file.number)
+        guard
+            !rules.contains(.orderOfGrantAndRecall)
+                || grant.generation > files[slot].lastRecall,
+            SectorMap.isValid(range: grant.range, extents: grant.extents)
+        else { return false }
+        if !grant.range.isEmpty {
+            files[slot].map.insert(range: grant.range, extents: grant.extents)
+        }
+        if asGrowth {
+            applyGrowth(grant, slot)
+        } else if case .at(let size) = grant.end {
+            files[slot].sizeBytes = size
+        }
+        return true
+    }
+
+    private mutating func applyGrowth(_ grant: LayoutGrant, _ slot: Int) {
+        guard case .at(let visible) = grant.end else { return }
+        let reached = files[slot].growth?.sizeBytes ?? visible
+        files[slot].sizeBytes = nil
+        files[slot].growth = FilterGrowth(
+            visibleSizeBytes: visible, sizeBytes: max(reached, visible),
+            allocatedEndBytes: grant.range.endBytes)
+    }
+
+    /// Gives up what the coordinator recalls. Nil: direct I/O is still in flight there, and the recall
+    /// is among those that ``ended(_:succeeded:nowNanoseconds:)`` returns later.
+    public mutating func recall(
+        _ handle: FileHandle, _ range: ByteRange, _ generation: LayoutGeneration,
+        ticket: RecallTicket, nowNanoseconds: UInt64
+    ) -> EndedRecall? {
+        guard let file = indexes[handle] else {
+            return EndedRecall(ticket: ticket, report: WriteReport())
+        }
+        let slot = Int(file.number)
+        files[slot].lastRecall = max(files[slot].lastRecall, generation)
+        return giveUp(
+            file, range, isVoluntary: false, ticket: ticket, nowNanoseconds: nowNanoseconds)
+    }
+
+    /// Gives a file's growth back of the node's own will (fsync, close). Nil: direct I/O is in flight.
+    /// The report goes to the coordinator; until ``growthReturned(_:)`` the size stays known.
+    public mutating func returnGrowth(
+        _ file: FileIndex, ticket: RecallTicket, nowNanoseconds: UInt64
+    ) -> EndedRecall? {
+        let slot = Int(file.number)
+        guard let growth = files[slot].growth else {
+            return EndedRecall(
+                ticket: ticket,
+                report: files[slot].takeReport(withGrowth: false, now: nowNanoseconds))
+        }
+        let start = growth.visibleSizeBytes & ~(Limits.blockSizeBytes - 1)
+        return giveUp(
+            file, ByteRange(start: start, end: .max), isVoluntary: true, ticket: ticket,
+            nowNanoseconds: nowNanoseconds)
+    }
+
+    /// The coordinator has taken note of a growth's return.
+    public mutating func growthReturned(_ file: FileIndex) {
+        files[Int(file.number)].returnedSizeBytes = nil
+    }
+
+    private mutating func giveUp(
+        _ file: FileIndex, _ range: ByteRange, isVoluntary: Bool, ticket: RecallTicket,
+        nowNanoseconds: UInt64
+    ) -> EndedRecall? {
+        let slot = Int(file.number)
+        files[slot].map.remove(range)
+        if let size = files[slot].sizeBytes,
+            range.endBytes > size & ~(Limits.blockSizeBytes - 1)
+        {
+            files[slot].sizeBytes = nil
+        }
+        if let growth = files[slot].growth, range.endBytes > growth.visibleSizeBytes {
+            files[slot].growth?.isClosing = true
+        }
+        files[slot].pendingRecalls.append(
+            .init(ticket: ticket, range: range, isVoluntary: isVoluntary))
+        return finishRecalls(of: file, nowNanoseconds: nowNanoseconds)
+            .first { $0.ticket == ticket }
+    }
+
+    /// Takes the recalls of a file out that no direct I/O stands in the way of.
+    mutating func finishRecalls(of file: FileIndex, nowNanoseconds: UInt64) -> [EndedRecall] {
+        let slot = Int(file.number)
+        var ended: [EndedRecall] = []
+        var waiting: [FilterFile.PendingRecall] = []
+        for recall in files[slot].pendingRecalls {
+            if hasFlight(file, over: recall.range) {
+                waiting.append(recall)
+                continue
+            }
+            let reachesGrowth =
+                files[slot].growth.map { recall.range.endBytes > $0.visibleSizeBytes } ?? true
+            let size = files[slot].growth?.sizeBytes
+            let report = files[slot].takeReport(withGrowth: reachesGrowth, now: nowNanoseconds)
+            if recall.isVoluntary, let size { files[slot].returnedSizeBytes = size }
+            ended.append(EndedRecall(ticket: recall.ticket, report: report))
+        }
+        files[slot].pendingRecalls = waiting
+        return ended
+    }
+
+    /// What was written directly and not yet told.
+    public mutating func collectWrites(
+        _ handle: FileHandle, nowNanoseconds: UInt64
+    ) -> WriteReport {
+        guard let file = indexes[handle] else { return WriteReport() }
+        return files[Int(file.number)].takeReport(withGrowth: false, now: nowNanoseconds)
+    }
+
+    /// The size that this node's own processes see, where it knows better than the coordinator.
+    public func ownSizeBytes(_ handle: FileHandle) -> UInt64? {
+        guard let file = indexes[handle] else { return nil }
+        let known = files[Int(file.number)]
+        return known.growth?.sizeBytes ?? known.returnedSizeBytes
+    }
+
+    public func hasUnreportedWrites(_ handle: FileHandle) -> Bool {
+        guard let file = indexes[handle] else { return false }
+        return files[Int(file.number)].lastWriteNanoseconds != nil
+    }
+
+    public func holdsGrowth(_ file: FileIndex) -> Bool { files[Int(file.number)].growth != nil }
+}

@@ -1,0 +1,171 @@
+import VolumeModel
+import VolumeProtocol
+
+/// A part of a direct read or write, in whole blocks.
+public struct DirectSegment: Hashable, Sendable {
+    /// Nil: nothing lies on the LUN, the bytes are zeros.
+    public var lunOffsetBytes: UInt64?
+    public var lengthBytes: Int
+
+    public init(lunOffsetBytes: UInt64?, lengthBytes: Int) {
+        self.lunOffsetBytes = lunOffsetBytes
+        self.lengthBytes = lengthBytes
+    }
+}
+
+/// How a read is to be done. Direct plans cover whole blocks: what was asked for starts
+/// `skipBytes` into them.
+public enum ReadPlan: Sendable {
+    /// One contiguous piece of the LUN.
+    case direct(
+        DirectToken, lunOffsetBytes: UInt64, blocksBytes: Int, skipBytes: Int, lengthBytes: Int)
+    case segments(DirectToken, [DirectSegment], skipBytes: Int, lengthBytes: Int)
+    /// Nothing but zeros.
+    case zeros(lengthBytes: Int)
+    /// At or beyond the end of the file.
+    case end
+    case needsLayout(ByteRange)
+    case redirect
+}
+
+/// How a write is to be done. A plan may cover more than was asked: the rest of the last block,
+/// beyond the end of the file, is zeros.
+public enum WritePlan: Sendable {
+    case direct(DirectToken, lunOffsetBytes: UInt64, blocksBytes: Int)
+    case segments(DirectToken, [DirectSegment])
+    case needsLayout(ByteRange)
+    /// The write lengthens the file and this node has no growth for it.
+    case extends
+    case redirect
+}
+
+extension FilterCore {
+    /// Plans a read of `length` bytes, at most one payload, and counts it in flight if it is direct.
+    public mutating func planRead(
+        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int
+    ) -> ReadPlan {
+        let slot = Int(file.number)
+        var end = offsetBytes &+ UInt64(lengthBytes)
+        if let size = files[slot].growth?.sizeBytes ?? files[slot].sizeBytes {
+            if offsetBytes >= size { return .end }
+            end = min(end, size)
+        }
+        let wanted = ByteRange(start: offsetBytes, end: end)
+        let blocks = wanted.wholeBlocks(Limits.blockSizeBytes)
+        let skip = Int(offsetBytes - blocks.startBytes)
+        let length = Int(wanted.lengthBytes)
+        guard let first = files[slot].map.extent(at: blocks.startBytes) else {
+            return .needsLayout(blocks)
+        }
+        if first.fileEndBytes >= blocks.endBytes {
+            switch first.state {
+            case .written, .shared:
+                let token = startFlight(file, blocks, writeEndBytes: nil)
+                return .direct(
+                    token,
+                    lunOffsetBytes: first.lunOffsetBytes + (blocks.startBytes - first.fileOffsetBytes),
+                    blocksBytes: Int(blocks.lengthBytes), skipBytes: skip, lengthBytes: length)
+            case .hole, .unwritten:
+                return .zeros(lengthBytes: length)
+            case .opaque:
+                return .redirect
+            }
+        }
+        return planPieces(file, blocks, skip, length)
+    }
+
+    private mutating func planPieces(
+        _ file: FileIndex, _ blocks: ByteRange, _ skip: Int, _ length: Int
+    ) -> ReadPlan {
+        let map = files[Int(file.number)].map
+        let covered = map.coveredPrefix(of: blocks)
+        if covered < blocks.endBytes {
+            return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
+        }
+        var segments: [DirectSegment] = []
+        var isOpaque = false
+        map.forEachExtent(in: blocks) { extent in
+            switch extent.state {
+            case .written, .shared:
+                segments.append(
+                    DirectSegment(
+                        lunOffsetBytes: extent.lunOffsetBytes,
+                        lengthBytes: Int(extent.lengthBytes)))
+            case .hole, .unwritten:
+                segments.append(
+                    DirectSegment(lunOffsetBytes: nil, lengthBytes: Int(extent.lengthBytes)))
+            case .opaque:
+                isOpaque = true
+            }
+            return !isOpaque
+        }
+        if isOpaque { return .redirect }
+        if segments.allSatisfy({ $0.lunOffsetBytes == nil }) { return .zeros(lengthBytes: length) }
+        let token = startFlight(file, blocks, writeEndBytes: nil)
+        return .segments(token, segments, skipBytes: skip, lengthBytes: length)
+    }
+
+    /// Plans a write of `length` bytes, at most one payload, and counts it in flight if it is direct
+    /// (rules written-before-grant, whole-blocks).
+    public mutating func planWrite(
+        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int
+    ) -> WritePlan {
+        let slot = Int(file.number)
+        let end = offsetBytes &+ UInt64(lengthBytes)
+        let block = Limits.blockSizeBytes
+        if offsetBytes & (block - 1) != 0 {
+            return .redirect
+        }
+        if let decided = planEnd(slot, offsetBytes, end) { return decided }
+        let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(block)
+        guard let first = files[slot].map.extent(at: blocks.startBytes) else {
+            return .needsLayout(blocks)
+        }
+        if first.fileEndBytes >= blocks.endBytes {
+            guard first.state == .written else { return .redirect }
+            let token = startFlight(file, blocks, writeEndBytes: end)
+            return .direct(
+                token,
+                lunOffsetBytes: first.lunOffsetBytes + (blocks.startBytes - first.fileOffsetBytes),
+                blocksBytes: Int(blocks.lengthBytes))
+        }
+        let map = files[slot].map
+        let covered = map.coveredPrefix(of: blocks)
+        if covered < blocks.endBytes {
+            return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
+        }
+        var segments: [DirectSegment] = []
+        var isWritten = true
+        map.forEachExtent(in: blocks) { extent in
+            isWritten = extent.state == .written
+            segments.append(
+                DirectSegment(
+                    lunOffsetBytes: extent.lunOffsetBytes, lengthBytes: Int(extent.lengthBytes)))
+            return isWritten
+        }
+        guard isWritten else { return .redirect }
+        let token = startFlight(file, blocks, writeEndBytes: end)
+        return .segments(token, segments)
+    }
+
+    /// Decides what a write that does not stay within whole blocks of the file can be; nil: its blocks
+    /// decide.
+    private func planEnd(_ slot: Int, _ offsetBytes: UInt64, _ end: UInt64) -> WritePlan? {
+        let mask = Limits.blockSizeBytes - 1
+        let isWhole = end & mask == 0
+        if let growth = files[slot].growth {
+            guard end > growth.visibleSizeBytes & ~mask else { return isWhole ? nil : .redirect }
+            guard isWhole || end >= growth.sizeBytes else { return .redirect }
+            if end > growth.allocatedEndBytes { return .extends }
+            return growth.isClosing ? .redirect : nil
+        }
+        if let size = files[slot].sizeBytes {
+            guard end > size & ~mask else { return isWhole ? nil : .redirect }
+            return end > size ? .extends : .redirect
+        }
+        if isWhole { return nil }
+        // The file's end, or the middle of a block: its size tells.
+        let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(Limits.blockSizeBytes)
+        return files[slot].map.extent(at: blocks.startBytes) == nil ? .needsLayout(blocks) : .redirect
+    }
+}

@@ -1,0 +1,58 @@
+import VolumeModel
+import VolumeProtocol
+
+/// A node's right to lengthen a file directly: its blocks up to `allocatedEndBytes` are written zeros,
+/// and nobody else sees the file grow until it is returned.
+struct FilterGrowth: Sendable {
+    var visibleSizeBytes: UInt64
+    var sizeBytes: UInt64
+    var allocatedEndBytes: UInt64
+    /// A return is under way: no new write beyond the visible size.
+    var isClosing = false
+}
+
+/// What a node knows of one open file.
+struct FilterFile: Sendable {
+    var handle: FileHandle
+    var openCount = 1
+    var map = SectorMap()
+    /// The file's size, while a layout says it.
+    var sizeBytes: UInt64?
+    var growth: FilterGrowth?
+    /// A growth that was given back with this size, until the coordinator has confirmed it.
+    var returnedSizeBytes: UInt64?
+    /// The newest recall that came, see rule order-of-grant-and-recall.
+    var lastRecall = LayoutGeneration(0)
+    var flightCount = 0
+    var lastWriteNanoseconds: UInt64?
+    var pendingRecalls: [PendingRecall] = []
+
+    struct PendingRecall: Sendable {
+        var ticket: RecallTicket
+        var range: ByteRange
+        /// The node's own doing: the size given back is this node's to show until it is confirmed.
+        var isVoluntary: Bool
+    }
+
+    init(handle: FileHandle) { self.handle = handle }
+
+    mutating func grow(to end: UInt64) {
+        guard var held = growth, end > held.sizeBytes else { return }
+        held.sizeBytes = end
+        growth = held
+    }
+
+    /// What the coordinator has to learn; taken, it is reported once. Without a time the age is zero.
+    mutating func takeReport(withGrowth: Bool, now: UInt64?) -> WriteReport {
+        var report = WriteReport()
+        if let written = lastWriteNanoseconds {
+            report.ageNanoseconds = now.map { $0 > written ? $0 - written : 0 } ?? 0
+            lastWriteNanoseconds = nil
+        }
+        if withGrowth {
+            report.grownSizeBytes = growth?.sizeBytes ?? returnedSizeBytes
+            growth = nil
+        }
+        return report
+    }
+}

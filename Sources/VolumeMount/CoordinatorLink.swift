@@ -1,0 +1,30 @@
+import NIOCore
+import VolumeModel
+import VolumeProtocol
+
+/// An answer of a coordinator's, with its bulk bytes.
+public struct LinkAnswer: Sendable {
+    public var result: OperationResult
+    public var payload: ByteBuffer?
+
+    public init(_ result: OperationResult, payload: ByteBuffer? = nil) {
+        self.result = result
+        self.payload = payload
+    }
+}
+
+/// A mount's way to its volume's coordinator, wherever that runs. It finds the coordinator, opens the
+/// session, numbers the requests, and waits where there is no coordinator at the moment.
+public protocol CoordinatorLink: AnyObject, Sendable {
+    /// Performs an operation. `sent` learns the request's number before it leaves, for a later
+    /// ``VolumeProtocol/Operation/cancelLock(sequence:)``.
+    func call(
+        _ operation: Operation, payload: ByteBuffer?, sent: (@Sendable (UInt64) -> Void)?
+    ) async -> LinkAnswer
+}
+
+extension CoordinatorLink {
+    func call(_ operation: Operation, payload: ByteBuffer? = nil) async -> LinkAnswer {
+        await call(operation, payload: payload, sent: nil)
+    }
+}

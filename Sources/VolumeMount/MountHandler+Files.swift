@@ -1,0 +1,146 @@
+import FUSE
+import FilterCore
+import VolumeModel
+import VolumeProtocol
+
+extension FileIndex {
+    /// A FUSE file handle carries the file's index in its low half, the open's number in its high one.
+    init(handle: UInt64) { self.init(number: Int32(truncatingIfNeeded: handle)) }
+}
+
+extension MountHandler {
+    private static let openFlags =
+        FUSEOpenReplyFlags.directIO | FUSEOpenReplyFlags.parallelDirectWrites
+
+    private func newOpen() -> OpenID {
+        state.withLock { state in
+            state.lastOpen += 1
+            return OpenID(state.lastOpen)
+        }
+    }
+
+    private func openHandle(_ file: FileIndex, _ open: OpenID) -> UInt64 {
+        open.number << 32 | UInt64(UInt32(bitPattern: file.number))
+    }
+
+    func open(_ handle: FileHandle, _ flags: UInt32, _ reply: FUSEReplyPort) async {
+        let open = newOpen()
+        if case .failed(let error) = await link.call(.open(handle, open)).result {
+            reply.error(error)
+            return
+        }
+        let file = state.withLock { $0.filter.open(handle) }
+        if !reply.opened(handle: openHandle(file, open), openFlags: Self.openFlags) {
+            await close(handle, file, open)
+        }
+    }
+
+    func release(_ handle: FileHandle, _ openHandle: UInt64, _ reply: FUSEReplyPort) async {
+        await close(handle, FileIndex(handle: openHandle), OpenID(openHandle >> 32))
+        reply.ok()
+    }
+
+    private func close(_ handle: FileHandle, _ file: FileIndex, _ open: OpenID) async {
+        let report = state.withLock { state in
+            let report = state.filter.close(file)
+            if state.filter.index(of: handle) == nil {
+                state.lockedFiles.remove(handle)
+                state.growthAheadBytes[file] = nil
+            }
+            return report
+        }
+        _ = await link.call(.release(handle, open, report))
+    }
+
+    /// fsync(2): what was acknowledged is in the journal or on the LUN; this path's cache is flushed.
+    func synchronize(_ openHandle: UInt64, _ reply: FUSEReplyPort) async {
+        if let error = await report(FileIndex(handle: openHandle)) {
+            reply.error(error)
+            return
+        }
+        do {
+            try await flusher.flush()
+            reply.ok()
+        } catch {
+            reply.error(error)
+        }
+    }
+
+    /// close(2) of one descriptor: growth goes back, and with it the POSIX locks of that process.
+    func flush(
+        _ handle: FileHandle, _ openHandle: UInt64, _ owner: UInt64, _ reply: FUSEReplyPort
+    ) async {
+        let error = await report(FileIndex(handle: openHandle))
+        if state.withLock({ $0.lockedFiles.contains(handle) }) {
+            _ = await link.call(.unlockOwner(handle, owner: owner))
+        }
+        if let error { reply.error(error) } else { reply.ok() }
+    }
+
+    /// Everything that makes a name.
+    func make(
+        _ request: FUSERequest, _ context: FUSEContext, _ handle: FileHandle, _ reply: FUSEReplyPort
+    ) async {
+        func creator(_ umask: UInt32) -> Creator {
+            Creator(userID: context.userID, groupID: context.groupID, umask: umask)
+        }
+        func name(_ name: [UInt8]) -> NameInDirectory { NameInDirectory(parent: handle, name: name) }
+        let open = newOpen()
+        var isOpen = false
+        let operation: Operation
+        switch request {
+        case .symlink(let link, let target):
+            operation = .makeSymbolicLink(name(link), target: target, creator(0))
+        case .mknod(let node, let mode, let device, let umask):
+            operation = .makeNode(
+                name(node), mode: mode, deviceMajor: device.major, deviceMinor: device.minor,
+                creator(umask))
+        case .mkdir(let directory, let mode, let umask):
+            operation = .makeDirectory(name(directory), mode: mode, creator(umask))
+        case .link(let old, let newName):
+            guard let file = nodes.handle(old) else {
+                reply.error(.stale)
+                return
+            }
+            operation = .link(file, name(newName))
+        case .create(let file, let flags, let mode, let umask, _):
+            isOpen = true
+            operation = .create(
+                name(file), mode: mode, creator(umask), open: open,
+                exclusive: flags & UInt32(OpenFlags.exclusive) != 0)
+        case .tmpfile(_, let mode, let umask, _):
+            isOpen = true
+            operation = .createUnnamed(handle, mode: mode, creator(umask), open: open)
+        default:
+            preconditionFailure("makes no name")
+        }
+        switch await link.call(operation).result {
+        case .entry(let found) where isOpen:
+            await answerCreated(found, open, reply)
+        case .entry(let found):
+            await answer(found, reply)
+        case .failed(let error):
+            reply.error(error)
+        default:
+            reply.error(.protocolError)
+        }
+    }
+
+    private func answerCreated(
+        _ found: FileEntry, _ open: OpenID, _ reply: FUSEReplyPort
+    ) async {
+        let file = state.withLock { $0.filter.open(found.handle) }
+        switch await completed(found) {
+        case .success(let complete):
+            let entry = entry(complete)
+            let handle = openHandle(file, open)
+            if !reply.created(entry, handle: handle, openFlags: Self.openFlags) {
+                nodes.forget(entry.nodeID, count: 1)
+                await close(found.handle, file, open)
+            }
+        case .failure(let error):
+            await close(found.handle, file, open)
+            reply.error(error)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import FUSE
+import FilterCore
+import VolumeModel
+import VolumeProtocol
+
+extension MountHandler {
+    /// Asks for the layout from `range` on, unless somebody already does for this file: then it waits
+    /// for that one. The caller plans again either way.
+    func obtainLayout(_ file: FileIndex, _ handle: FileHandle, _ range: ByteRange) async {
+        let isFirst = state.withLock { state in
+            if state.layoutWaiters[file] != nil { return false }
+            state.layoutWaiters[file] = []
+            return true
+        }
+        if !isFirst {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if state.layoutWaiters[file] == nil { return true }
+                    state.layoutWaiters[file]?.append(continuation)
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+            return
+        }
+        let ahead = ByteRange(
+            start: range.startBytes,
+            end: max(range.endBytes, range.startBytes &+ MountLimits.layoutAheadBytes))
+        let answer = await link.call(.layoutGet(handle, ahead))
+        let waiters = state.withLock { state in
+            if case .layout(let grant) = answer.result {
+                _ = state.filter.apply(grant, to: file, asGrowth: false)
+            }
+            return state.layoutWaiters.removeValue(forKey: file) ?? []
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Asks to write up to `end` directly, beyond the end of the file. False: the data go along.
+    func obtainGrowth(
+        _ file: FileIndex, _ handle: FileHandle, _ end: UInt64, _ size: UInt64
+    ) async -> Bool {
+        let ahead = state.withLock { state in
+            let last = state.growthAheadBytes[file] ?? 0
+            let next = min(max(last * 2, size), MountLimits.growthAheadMaximumBytes)
+            state.growthAheadBytes[file] = next
+            return next
+        }
+        let start = end - size
+        let range = ByteRange(start: start, end: end &+ (ahead > size ? ahead : 0))
+        let answer = await link.call(.layoutGrow(handle, range))
+        guard case .growth(let grant) = answer.result else { return false }
+        return state.withLock { $0.filter.apply(grant, to: file, asGrowth: true) }
+    }
+
+    /// Gives a file's growth and its unreported writes to the coordinator, once nothing is in flight
+    /// beyond the old end.
+    func report(_ file: FileIndex) async -> ErrorCode? {
+        let handle = state.withLock { $0.filter.handle(of: file) }
+        let report = await withCheckedContinuation { continuation in
+            let ended = state.withLock { state in
+                let ticket = state.newTicket(continuation)
+                let ended = state.filter.returnGrowth(
+                    file, ticket: ticket, nowNanoseconds: MonotonicClock.nowNanoseconds)
+                return ended.map { state.takeTickets([$0]) } ?? []
+            }
+            for answer in ended { answer.continuation.resume(returning: answer.report) }
+        }
+        if report.isEmpty { return nil }
+        let answer = await link.call(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
+        state.withLock { $0.filter.growthReturned(file) }
+        if case .failed(let error) = answer.result { return error }
+        return nil
+    }
+
+    /// A recall of the coordinator's; returns once no direct I/O is left in the range.
+    func recall(
+        _ handle: FileHandle, _ range: ByteRange, _ generation: LayoutGeneration
+    ) async -> WriteReport {
+        statistics.recalls.add(1, ordering: .relaxed)
+        return await withCheckedContinuation { continuation in
+            let ended = state.withLock { state in
+                let ticket = state.newTicket(continuation)
+                let ended = state.filter.recall(
+                    handle, range, generation, ticket: ticket,
+                    nowNanoseconds: MonotonicClock.nowNanoseconds)
+                return ended.map { state.takeTickets([$0]) } ?? []
+            }
+            for answer in ended { answer.continuation.resume(returning: answer.report) }
+        }
+    }
+
+    func collectWrites(_ handle: FileHandle) -> WriteReport {
+        state.withLock {
+            $0.filter.collectWrites(handle, nowNanoseconds: MonotonicClock.nowNanoseconds)
+        }
+    }
+}
+
+extension MountHandler.State {
+    struct TicketAnswer {
+        var continuation: CheckedContinuation<WriteReport, Never>
+        var report: WriteReport
+    }
+
+    mutating func newTicket(_ continuation: CheckedContinuation<WriteReport, Never>) -> RecallTicket {
+        lastTicket += 1
+        let ticket = RecallTicket(number: lastTicket)
+        tickets[ticket] = continuation
+        return ticket
+    }
+
+    mutating func takeTickets(_ ended: [EndedRecall]) -> [TicketAnswer] {
+        guard !ended.isEmpty else { return [] }
+        return ended.compactMap { recall in
+            tickets.removeValue(forKey: recall.ticket).map {
+                TicketAnswer(continuation: $0, report: recall.report)
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+import FUSE
+import FilterCore
+import NIOCore
+import VolumeModel
+import VolumeProtocol
+
+extension MountHandler {
+    /// Serves everything but reads and writes; runs as a task of its own and may wait.
+    func serve(
+        _ request: FUSERequest, _ context: FUSEContext, _ handle: FileHandle, _ reply: FUSEReplyPort
+    ) async {
+        switch request {
+        case .lookup(let name):
+            await lookUp(NameInDirectory(parent: handle, name: name), reply)
+        case .getattr, .statx:
+            await attributes(of: handle, request, reply)
+        case .setattr(let set):
+            await setAttributes(handle, set, reply)
+        case .readlink:
+            await answerBytes(.readLink(handle), size: nil, reply)
+        case .symlink, .mknod, .mkdir, .link, .create, .tmpfile:
+            await make(request, context, handle, reply)
+        case .unlink(let name):
+            await answerDone(.unlink(NameInDirectory(parent: handle, name: name)), reply)
+        case .rmdir(let name):
+            await answerDone(.removeDirectory(NameInDirectory(parent: handle, name: name)), reply)
+        case .rename(let name, let newParent, let newName, let flags):
+            guard let target = nodes.handle(newParent) else {
+                reply.error(.stale)
+                return
+            }
+            await answerDone(
+                .rename(
+                    NameInDirectory(parent: handle, name: name),
+                    to: NameInDirectory(parent: target, name: newName), flags: flags), reply)
+        case .open(let flags, _):
+            await open(handle, flags, reply)
+        case .release(let open, _, _, _):
+            await release(handle, open, reply)
+        case .opendir:
+            reply.opened(handle: 0, openFlags: 0)
+        case .releasedir, .fsyncdir, .syncfs:
+            // What was acknowledged is durable already.
+            reply.ok()
+        case .readdir(_, let offset, let size):
+            await readDirectory(handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: false), reply)
+        case .readdirplus(_, let offset, let size):
+            await readDirectory(handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: true), reply)
+        case .fsync(let open, _):
+            await synchronize(open, reply)
+        case .flush(let open, let owner):
+            await flush(handle, open, owner, reply)
+        case .statfs:
+            await statistics(reply)
+        case .getxattr, .setxattr, .listxattr, .removexattr:
+            await extendedAttributes(request, handle, reply)
+        case .getlk(let lock):
+            await testLock(handle, lock, reply)
+        case .setlk(let lock):
+            await setLock(handle, lock, waits: false, context, reply)
+        case .setlkw(let lock):
+            await setLock(handle, lock, waits: true, context, reply)
+        case .fallocate(let open, let offset, let length, let mode):
+            _ = await report(FileIndex(handle: open))
+            await answerDone(
+                .allocate(handle, mode: mode, ByteRange(offset: offset, length: length)), reply)
+        case .lseek(let open, let offset, let whence):
+            _ = await report(FileIndex(handle: open))
+            await seek(handle, offset, whence, reply)
+        case .copyFileRange(let copy):
+            await copyRange(handle, copy, reply)
+        case .access:
+            reply.error(.notImplemented)
+        case .ioctl:
+            reply.error(.notTerminal)
+        case .bmap, .poll, .unknown:
+            reply.error(.notImplemented)
+        case .forget, .batchForget, .interrupt, .destroy:
+            preconditionFailure("served before")
+        }
+    }
+
+    func answerDone(_ operation: Operation, _ reply: FUSEReplyPort) async {
+        switch await link.call(operation).result {
+        case .failed(let error): reply.error(error)
+        default: reply.ok()
+        }
+    }
+
+    /// Answers a value; with a size, as getxattr(2) and listxattr(2) want it.
+    func answerBytes(_ operation: Operation, size: UInt32?, _ reply: FUSEReplyPort) async {
+        let bytes: [UInt8]
+        switch await link.call(operation).result {
+        case .bytes(let value):
+            bytes = value
+        case .names(let names):
+            bytes = names.flatMap { $0 + [0] }
+        case .failed(let error):
+            reply.error(error)
+            return
+        default:
+            reply.error(.protocolError)
+            return
+        }
+        switch size {
+        case nil: reply.data(bytes)
+        case 0: reply.xattrSize(UInt32(bytes.count))
+        case .some(let limit) where bytes.count > Int(limit): reply.error(.outOfRange)
+        case .some: reply.data(bytes)
+        }
+    }
+
+    private func statistics(_ reply: FUSEReplyPort) async {
+        switch await link.call(.statistics).result {
+        case .statistics(let statistics): reply.statistics(statistics)
+        case .failed(let error): reply.error(error)
+        default: reply.error(.protocolError)
+        }
+    }
+
+    private func seek(
+        _ handle: FileHandle, _ offset: UInt64, _ whence: UInt32, _ reply: FUSEReplyPort
+    ) async {
+        guard let target = SeekTarget(rawValue: UInt8(truncatingIfNeeded: whence)) else {
+            reply.error(.invalid)
+            return
+        }
+        switch await link.call(.seek(handle, offsetBytes: offset, target)).result {
+        case .offset(let found): reply.offset(found)
+        case .failed(let error): reply.error(error)
+        default: reply.error(.protocolError)
+        }
+    }
+
+    private func copyRange(
+        _ handle: FileHandle, _ copy: FUSECopyRange, _ reply: FUSEReplyPort
+    ) async {
+        guard let target = nodes.handle(copy.destinationNode) else {
+            reply.error(.stale)
+            return
+        }
+        _ = await report(FileIndex(handle: copy.handle))
+        _ = await report(FileIndex(handle: copy.destinationHandle))
+        let operation = Operation.copyRange(
+            handle, sourceOffsetBytes: copy.offset, to: target,
+            targetOffsetBytes: copy.destinationOffset, lengthBytes: copy.length)
+        switch await link.call(operation).result {
+        case .copied(let bytes): reply.written(bytes)
+        case .failed(let error): reply.error(error)
+        default: reply.error(.protocolError)
+        }
+    }
+
+    private func extendedAttributes(
+        _ request: FUSERequest, _ handle: FileHandle, _ reply: FUSEReplyPort
+    ) async {
+        switch request {
+        case .getxattr(let name, let size):
+            await answerBytes(.extendedAttribute(handle, name: name), size: size, reply)
+        case .listxattr(let size):
+            await answerBytes(.extendedAttributes(handle), size: size, reply)
+        case .setxattr(let name, let value, let flags, _):
+            await answerDone(
+                .setExtendedAttribute(handle, name: name, value: value, flags: flags), reply)
+        case .removexattr(let name):
+            await answerDone(.removeExtendedAttribute(handle, name: name), reply)
+        default:
+            preconditionFailure("not about extended attributes")
+        }
+    }
+
+    private func readDirectory(
+        _ handle: FileHandle, _ offset: UInt64, _ empty: FUSEDirectoryBuilder, _ reply: FUSEReplyPort
+    ) async {
+        var builder = empty
+        let operation = Operation.readDirectory(
+            handle, cookie: Int64(bitPattern: offset), maximumBytes: UInt32(builder.capacityBytes),
+            withAttributes: builder.isPlus)
+        switch await link.call(operation).result {
+        case .directory(let entries, _):
+            for found in entries {
+                guard builder.hasRoom(nameLengthBytes: found.entry.name.count) else { break }
+                let isDots = found.entry.name == [0x2e] || found.entry.name == [0x2e, 0x2e]
+                let lookup = found.file.flatMap { file in
+                    builder.isPlus && !isDots ? entry(file) : nil
+                }
+                guard builder.add(found.entry, lookup: lookup) else { break }
+            }
+            reply.directory(builder)
+        case .failed(let error):
+            reply.error(error)
+        default:
+            reply.error(.protocolError)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+import Synchronization
+
+/// What a node did on a volume since its daemon started.
+public struct MountCounts: Sendable {
+    public var directReads: UInt64 = 0
+    public var directWrites: UInt64 = 0
+    public var directReadBytes: UInt64 = 0
+    public var directWriteBytes: UInt64 = 0
+    public var redirectedReads: UInt64 = 0
+    public var redirectedWrites: UInt64 = 0
+    public var redirectedReadBytes: UInt64 = 0
+    public var redirectedWriteBytes: UInt64 = 0
+    public var metadataOperations: UInt64 = 0
+    public var recalls: UInt64 = 0
+}
+
+/// The counters behind ``MountCounts``: each counts by itself, without order among them.
+final class MountStatistics: Sendable {
+    let directReads = Atomic<UInt64>(0)
+    let directWrites = Atomic<UInt64>(0)
+    let directReadBytes = Atomic<UInt64>(0)
+    let directWriteBytes = Atomic<UInt64>(0)
+    let redirectedReads = Atomic<UInt64>(0)
+    let redirectedWrites = Atomic<UInt64>(0)
+    let redirectedReadBytes = Atomic<UInt64>(0)
+    let redirectedWriteBytes = Atomic<UInt64>(0)
+    let metadataOperations = Atomic<UInt64>(0)
+    let recalls = Atomic<UInt64>(0)
+
+    func count(directRead bytes: Int) {
+        directReads.add(1, ordering: .relaxed)
+        directReadBytes.add(UInt64(bytes), ordering: .relaxed)
+    }
+
+    func count(directWrite bytes: Int) {
+        directWrites.add(1, ordering: .relaxed)
+        directWriteBytes.add(UInt64(bytes), ordering: .relaxed)
+    }
+
+    func count(redirectedRead bytes: Int) {
+        redirectedReads.add(1, ordering: .relaxed)
+        redirectedReadBytes.add(UInt64(bytes), ordering: .relaxed)
+    }
+
+    func count(redirectedWrite bytes: Int) {
+        redirectedWrites.add(1, ordering: .relaxed)
+        redirectedWriteBytes.add(UInt64(bytes), ordering: .relaxed)
+    }
+
+    var counts: MountCounts {
+        MountCounts(
+            directReads: directReads.load(ordering: .relaxed),
+            directWrites: directWrites.load(ordering: .relaxed),
+            directReadBytes: directReadBytes.load(ordering: .relaxed),
+            directWriteBytes: directWriteBytes.load(ordering: .relaxed),
+            redirectedReads: redirectedReads.load(ordering: .relaxed),
+            redirectedWrites: redirectedWrites.load(ordering: .relaxed),
+            redirectedReadBytes: redirectedReadBytes.load(ordering: .relaxed),
+            redirectedWriteBytes: redirectedWriteBytes.load(ordering: .relaxed),
+            metadataOperations: metadataOperations.load(ordering: .relaxed),
+            recalls: recalls.load(ordering: .relaxed))
+    }
+}

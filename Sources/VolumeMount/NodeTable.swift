@@ -1,0 +1,58 @@
+import Synchronization
+import VolumeModel
+
+/// The kernel's node numbers of one mount, and the files they stand for. Number 1 is the root.
+final class NodeTable: Sendable {
+    private struct Entry {
+        var handle: FileHandle
+        var lookups: UInt64
+    }
+
+    private struct State {
+        var entries: [UInt64: Entry] = [:]
+        var numbers: [FileHandle: UInt64] = [:]
+        var last: UInt64 = 1
+    }
+
+    private let state: Mutex<State>
+    static let root: UInt64 = 1
+
+    init(root: FileHandle) {
+        var state = State()
+        state.entries[Self.root] = Entry(handle: root, lookups: 1)
+        state.numbers[root] = Self.root
+        self.state = Mutex(state)
+    }
+
+    /// Counts a lookup, which the kernel will forget some day.
+    func lookUp(_ handle: FileHandle) -> UInt64 {
+        state.withLock { state in
+            if let number = state.numbers[handle] {
+                state.entries[number]?.lookups += 1
+                return number
+            }
+            state.last += 1
+            state.entries[state.last] = Entry(handle: handle, lookups: 1)
+            state.numbers[handle] = state.last
+            return state.last
+        }
+    }
+
+    func handle(_ number: UInt64) -> FileHandle? {
+        state.withLock { $0.entries[number]?.handle }
+    }
+
+    func forget(_ number: UInt64, count: UInt64) {
+        guard number != Self.root else { return }
+        state.withLock { state in
+            guard var entry = state.entries[number] else { return }
+            if entry.lookups > count {
+                entry.lookups -= count
+                state.entries[number] = entry
+            } else {
+                state.entries[number] = nil
+                state.numbers[entry.handle] = nil
+            }
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import CLinux
+import FUSE
+import FilterCore
+import Glibc
+import Logging
+import VolumeModel
+import VolumeProtocol
+
+/// A volume as one node shows it: the FUSE mount, this node's path to the LUN, and the filter between
+/// them.
+public final class VolumeMount: Sendable {
+    private let handler: MountHandler
+    private let mount: FUSEMount<MountHandler>
+    private let lun: Int32
+
+    /// Opens `device` with O_DIRECT and mounts at `path`, which must be an empty directory.
+    ///
+    /// - Parameters:
+    ///   - source: what mount(8) shows as the device.
+    ///   - onEnd: called once when the mount is over, whoever ended it.
+    public init(
+        device: String, path: String, source: String, root: FileHandle,
+        link: any CoordinatorLink, rules: SafetyRules = .all, log: Logger,
+        onEnd: @escaping @Sendable (String) -> Void
+    ) throws {
+        let descriptor = open(device, O_RDWR | covol_o_direct | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw VolumeMountError(
+                "\(device) cannot be opened for direct I/O: \(String(cString: strerror(errno))); "
+                    + "check that this node has a path to the LUN")
+        }
+        lun = descriptor
+        handler = MountHandler(
+            root: root, link: link, lun: descriptor, rules: rules, log: log,
+            onEnd: { onEnd("\($0)") })
+        do {
+            mount = try FUSEMount.mount(
+                at: path, options: FUSEMountOptions(sourceName: source), handler: handler,
+                logger: log)
+        } catch {
+            Glibc.close(descriptor)
+            throw error
+        }
+    }
+
+    public var counts: MountCounts { handler.statistics.counts }
+
+    /// Answers a coordinator's recall once no direct I/O is left in the range.
+    public func recall(
+        _ file: FileHandle, _ range: ByteRange, _ generation: LayoutGeneration
+    ) async -> WriteReport {
+        await handler.recall(file, range, generation)
+    }
+
+    public func collectWrites(_ file: FileHandle) -> WriteReport { handler.collectWrites(file) }
+
+    /// The number under /sys/fs/fuse/connections.
+    public var connectionID: UInt32 { mount.connectionID }
+}
+
+public struct VolumeMountError: Error, CustomStringConvertible {
+    public let description: String
+
+    init(_ description: String) { self.description = description }
+}
