@@ -13,6 +13,11 @@ extension HostVolume {
     public static func mount(
         device: String, kind: FileSystemKind, descriptorsMaximum: Int = 512
     ) throws(HostFileSystemError) -> HostVolume {
+        guard sysconf(Int32(_SC_PAGESIZE)) == Int(Limits.blockSizeBytes) else {
+            throw HostFileSystemError(
+                "this node's pages are not of \(Limits.blockSizeBytes) bytes, as a volume's blocks "
+                    + "must be; use a kernel with such pages")
+        }
         let descriptors = try mountDetached(
             device: device, kind: kind, settings: MountOptions.settings(kind), isReadOnly: false)
         let handle: FileHandle
