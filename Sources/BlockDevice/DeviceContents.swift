@@ -58,7 +58,7 @@ public struct DeviceContents: Hashable, Sendable {
                 reasons.append("\(path) holds \(found.joined(separator: " and "))")
             case .fileSystem(let found):
                 reasons.append(
-                    "\(path) holds a \(found.kind.rawValue)"
+                    "\(path) holds the file system \(found.kind.rawValue)"
                         + (found.label.isEmpty ? "" : " labelled \"\(found.label)\""))
             }
         }

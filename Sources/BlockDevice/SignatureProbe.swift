@@ -19,7 +19,7 @@ struct Signature: Hashable, Sendable {
             case "jbd": "the external journal of an ext4"
             case "xfs_external_log": "the external log of an XFS"
             case _ where type.hasSuffix("_raid_member"): "a member of a RAID (\(type))"
-            default: "a \(type)"
+            default: type
             }
         return label.isEmpty ? name : "\(name) labelled \"\(label)\""
     }

@@ -112,7 +112,11 @@ struct InspectorTests {
 
         let ext2 = try fixture.image("ext2", sizeBytes: 16 << 20)
         try fixture.shell("mkfs.ext2 -q -F -L old \(ext2)")
-        #expect(try DeviceInspector.inspect(ext2).content == .other(["a ext2 labelled \"old\""]))
+        #expect(try DeviceInspector.inspect(ext2).content == .other(["ext2 labelled \"old\""]))
+
+        let btrfs = try fixture.image("btrfs", sizeBytes: 128 << 20)
+        try fixture.write(Array("_BHRfS_M".utf8), to: btrfs, at: 0x10040)
+        #expect(try DeviceInspector.inspect(btrfs).content == .other(["btrfs"]))
 
         // An ext4 with a partition table in its first sector is two things at once.
         let both = try fixture.image("both", sizeBytes: 32 << 20)
