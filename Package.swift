@@ -63,20 +63,20 @@ let package = Package(
             name: "ClusterStore",
             dependencies: [
                 .product(name: "GRDB", package: "GRDB.swift"), nio("NIOCore"), nio("NIOPosix"),
-                nio("NIOFoundationCompat"), log,
+                log,
             ], swiftSettings: strict),
         .target(
             name: "ClusterAuthority", dependencies: [x509, crypto, asn1], swiftSettings: strict),
         .target(
             name: "Transport",
             dependencies: [
-                nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"), x509, asn1, log,
+                "ClusterAuthority", nio("NIOCore"), nio("NIOPosix"), nio("NIOTLS"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"), log,
             ], swiftSettings: strict),
         .target(
             name: "CoordinatorService",
             dependencies: [
-                "CLinux", "CoordinatorCore", "HostFileSystem", "VolumeModel", "VolumeProtocol",
+                "CoordinatorCore", "HostFileSystem", "VolumeModel", "VolumeProtocol",
                 nio("NIOCore"), log,
             ], swiftSettings: strict),
         .target(

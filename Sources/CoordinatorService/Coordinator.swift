@@ -61,14 +61,22 @@ public final class Coordinator: Sendable {
     public init(
         volume: HostVolume, rules: SafetyRules = .all, threads: Int = 8, log: Logger
     ) throws {
-        runner = try CommandRunner(volume: volume, rules: rules)
-        root = try runner.root()
-        pool = WorkerPool(threads: threads)
+        let pool = WorkerPool(threads: threads)
+        self.pool = pool
+        do {
+            (runner, root) = try pool.perform {
+                let runner = try CommandRunner(volume: volume, rules: rules)
+                runner.removeOrphans(log: log)
+                return (runner, try runner.root())
+            }
+        } catch {
+            pool.stop()
+            throw error
+        }
         commit = GroupCommit { () throws(ErrorCode) in try volume.sync() }
         state = Mutex(State(core: CoordinatorCore(rules: rules)))
         self.rules = rules
         self.log = log
-        runner.removeOrphans(log: log)
     }
 
     /// Opens a node's session. A session of an earlier incarnation of the same node ends with it: the
@@ -231,5 +239,17 @@ extension Operation {
             .removeExtendedAttribute, .allocate, .copyRange, .synchronize, .layoutGrow, .write:
             true
         }
+    }
+}
+
+extension Coordinator {
+    /// Writes the volume's ownership mark, durably.
+    public func writeMark(_ bytes: [UInt8]) throws {
+        try pool.perform { [runner] in try runner.directory.writeMark(bytes) }
+    }
+
+    /// Takes the coordinator's own directory off the volume, so that nothing of us is left on it.
+    public func removeMark() throws {
+        try pool.perform { [runner] in try runner.directory.removeItself() }
     }
 }

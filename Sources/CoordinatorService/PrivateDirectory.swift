@@ -5,7 +5,7 @@ import VolumeProtocol
 /// `.covolume` at a volume's root: what the coordinator keeps on the volume itself. No node sees it.
 /// Below it, `orphans` holds files that lost their last name while in use, each named by its handle.
 final class PrivateDirectory: Sendable {
-    static let name = Array(".covolume".utf8)
+    static let name = Array(OwnershipMark.directoryName.utf8)
     private static let orphansName = Array("orphans".utf8)
 
     private let volume: HostVolume
@@ -76,5 +76,37 @@ final class PrivateDirectory: Sendable {
                 count += 1
             }
         }
+    }
+
+    private static let markName = Array(OwnershipMark.fileName.utf8)
+
+    /// Replaces the ownership mark: a new file, whole and durable, takes the old one's name.
+    func writeMark(_ bytes: [UInt8]) throws(ErrorCode) {
+        let fresh = Self.markName + Array(".new".utf8)
+        do throws(ErrorCode) {
+            try volume.unlink(fresh, in: handle)
+        } catch .noEntry {}
+        let file = try volume.create(
+            fresh, in: handle, mode: 0o600,
+            creator: HostFileSystem.Creator(userID: 0, groupID: 0, umask: 0)
+        ).handle
+        let outcome = bytes.withUnsafeBytes { bytes in
+            Result { () throws(ErrorCode) in try volume.write(file, offsetBytes: 0, bytes) }
+        }
+        guard try outcome.get() == bytes.count else { throw .noSpace }
+        try volume.syncFile(file)
+        try volume.rename(fresh, in: handle, to: Self.markName, in: handle)
+        // A freeze brings the journal home: whoever looks at the LUN does not replay it.
+        try volume.freeze()
+        try volume.thaw()
+    }
+
+    /// Removes the directory and everything in it.
+    func removeItself() throws(ErrorCode) {
+        _ = try removeAll()
+        try volume.unlink(Self.markName, in: handle)
+        try volume.removeDirectory(Self.orphansName, in: handle)
+        try volume.removeDirectory(Self.name, in: volume.rootHandle)
+        try volume.sync()
     }
 }

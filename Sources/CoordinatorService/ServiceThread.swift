@@ -1,4 +1,3 @@
-import CLinux
 import Glibc
 import Synchronization
 
@@ -31,12 +30,12 @@ enum ServiceThread {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
-    /// Starts a detached thread; `name` has at most 15 bytes, see PR_SET_NAME(2const).
+    /// Starts a detached thread; `name` has at most 15 bytes, see proc_pid_comm(5).
     static func start(_ name: String, _ run: @escaping @Sendable () -> Void) {
         var thread = pthread_t()
         let body = Unmanaged.passRetained(
             Body {
-                covol_fuse_name_thread(name)
+                Self.setName(name)
                 run()
             })
         let status = pthread_create(
@@ -48,5 +47,12 @@ enum ServiceThread {
             }, body.toOpaque())
         precondition(status == 0, "no thread could be started: errno \(status)")
         pthread_detach(thread)
+    }
+
+    private static func setName(_ name: String) {
+        let comm = open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
+        guard comm >= 0 else { return }
+        _ = write(comm, name, name.utf8.count)
+        close(comm)
     }
 }

@@ -36,6 +36,24 @@ final class WorkerPool: Sendable {
         available.signal()
     }
 
+    /// Runs something on a prepared thread and waits for it. Not for Swift's concurrency's threads.
+    func perform<Result: Sendable>(
+        _ body: @escaping @Sendable () throws -> Result
+    ) throws -> Result {
+        let outcome = Mutex<Swift.Result<Result, any Error>?>(nil)
+        let done = Semaphore()
+        submit {
+            let result = Swift.Result { try body() }
+            outcome.withLock { $0 = result }
+            done.signal()
+        }
+        done.wait()
+        guard let result = outcome.withLock({ $0 }) else {
+            preconditionFailure("a job ended without a result")
+        }
+        return try result.get()
+    }
+
     /// Ends the threads after what has been submitted.
     func stop() {
         state.withLock { $0.isStopping = true }

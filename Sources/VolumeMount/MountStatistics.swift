@@ -1,7 +1,7 @@
 import Synchronization
 
 /// What a node did on a volume since its daemon started.
-public struct MountCounts: Sendable {
+public struct MountCounts: Codable, Sendable {
     public var directReads: UInt64 = 0
     public var directWrites: UInt64 = 0
     public var directReadBytes: UInt64 = 0

@@ -9,7 +9,7 @@ import VolumeProtocol
 /// A volume as one node shows it: the FUSE mount, this node's path to the LUN, and the filter between
 /// them.
 public final class VolumeMount: Sendable {
-    private let handler: MountHandler
+    let handler: MountHandler
     private let mount: FUSEMount<MountHandler>
     private let lun: Int32
 
@@ -53,6 +53,22 @@ public final class VolumeMount: Sendable {
     }
 
     public func collectWrites(_ file: FileHandle) -> WriteReport { handler.collectWrites(file) }
+
+    /// Shows the volume at another path, which must be an empty directory; what is open stays open.
+    public func move(to path: String) throws { try mount.move(to: path) }
+
+    /// Where the volume is shown.
+    public var path: String { mount.path }
+
+    /// Takes the volume out of the tree. Not `lazy`: fails while something is open there. `onEnd`
+    /// tells when the connection is over.
+    public func unmount(lazy: Bool) throws { try mount.unmount(lazy: lazy) }
+
+    /// Ends the connection at once: whatever is under way fails.
+    public func abort() throws { try mount.abort() }
+
+    /// Closes this node's path to the LUN; after the mount has ended.
+    public func closePath() { Glibc.close(lun) }
 
     /// The number under /sys/fs/fuse/connections.
     public var connectionID: UInt32 { mount.connectionID }

@@ -1,0 +1,61 @@
+import BlockDevice
+import CoordinatorService
+import Foundation
+import HostFileSystem
+import Logging
+import VolumeModel
+import VolumeProtocol
+
+/// A coordinator with everything it stands on: the loop device of this epoch alone (rule fresh-mount),
+/// the private mount, and the coordinator itself.
+final class CoordinatorHost: Sendable {
+    let coordinator: Coordinator
+    let epoch: Epoch
+    private let loop: LoopDevice
+    private let volume: HostVolume
+
+    /// Mounts and starts. Blocks.
+    init(
+        device: String, kind: FileSystemKind, epoch: Epoch, mark: VolumeMark, log: Logger
+    ) throws {
+        let holders = try DeviceInspector.inspect(device).holders
+        guard holders.isEmpty else {
+            throw NodeError(
+                "\(device) is in use on this node: \(holders.joined(separator: "; "))")
+        }
+        let loop = try LoopDevice(attaching: device)
+        do {
+            let volume = try HostVolume.mount(device: loop.path, kind: kind)
+            do {
+                coordinator = try Coordinator(volume: volume, log: log)
+                try coordinator.writeMark(Array(JSONEncoder().encode(mark)))
+            } catch {
+                volume.close()
+                throw error
+            }
+            self.volume = volume
+        } catch {
+            try? loop.detach()
+            throw error
+        }
+        self.loop = loop
+        self.epoch = epoch
+    }
+
+    /// Stops, unmounts, and proves it. Blocks.
+    func stop(removingMark: Bool) throws {
+        if removingMark { try coordinator.removeMark() }
+        coordinator.stop()
+        try volume.sync()
+        volume.close()
+        try HostVolume.proveUnmounted(device: loop.path)
+        try loop.detach()
+    }
+}
+
+/// What `.covolume/volume.json` on a volume says: whose it is.
+struct VolumeMark: Codable, Equatable {
+    var cluster: String
+    var clusterName: String
+    var volume: String
+}

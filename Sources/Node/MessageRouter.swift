@@ -1,0 +1,66 @@
+import Logging
+import NIOCore
+import Synchronization
+import Transport
+import VolumeModel
+import VolumeMount
+import VolumeProtocol
+
+/// Takes what peers send to the volume that it is for.
+final class MessageRouter: Sendable {
+    private let manager = Mutex<VolumeManager?>(nil)
+    private let log: Logger
+
+    init(log: Logger) { self.log = log }
+
+    func use(_ manager: VolumeManager) { self.manager.withLock { $0 = manager } }
+
+    var handlers: TransportHandlers {
+        TransportHandlers(request: { [self] message, connection in
+            await answer(message, from: connection)
+        })
+    }
+
+    private func answer(
+        _ message: TransportMessage, from connection: PeerConnection
+    ) async -> TransportMessage {
+        do {
+            switch message.kind {
+            case .toCoordinator: return try await toCoordinator(message, connection.peer)
+            case .toNode: return try await toNode(message)
+            case .statistics: return statistics()
+            case nil: throw DecodingFailure.unknown("message kind", number: 0)
+            }
+        } catch {
+            log.warning(
+                "a damaged message closes its connection",
+                metadata: ["peer": "\(connection.peer)", "error": "\(error)"])
+            connection.close()
+            return TransportMessage(.toCoordinator, CoordinatorReply.refused(.malformed))
+        }
+    }
+
+    private func toCoordinator(
+        _ message: TransportMessage, _ peer: PeerIdentity
+    ) async throws -> TransportMessage {
+        let decoded = try message.decoded(as: NodeMessage.self)
+        guard let volume = manager.withLock({ $0?.instance(decoded.header.volume) }) else {
+            return TransportMessage(.toCoordinator, CoordinatorReply.refused(.unknownVolume))
+        }
+        let (reply, payload) = await volume.serve(decoded, payload: message.payload, from: peer)
+        return TransportMessage(.toCoordinator, reply, payload: payload)
+    }
+
+    private func toNode(_ message: TransportMessage) async throws -> TransportMessage {
+        let decoded = try message.decoded(as: CoordinatorMessage.self)
+        guard let volume = manager.withLock({ $0?.instance(decoded.header.volume) }) else {
+            return TransportMessage(.toNode, NodeReply.refused(.unknownVolume))
+        }
+        return TransportMessage(.toNode, await volume.answer(decoded))
+    }
+
+    private func statistics() -> TransportMessage {
+        let manager = manager.withLock { $0 }
+        return TransportMessage(.statistics, json: manager?.counts ?? [:])
+    }
+}

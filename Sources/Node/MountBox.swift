@@ -1,0 +1,49 @@
+import CoordinatorService
+import Synchronization
+import VolumeModel
+import VolumeMount
+
+/// A volume's mount and coordinator on this node, for threads outside the actor that makes them.
+final class MountBox: Sendable {
+    private struct State {
+        var mount: VolumeMount?
+        var coordinator: Coordinator?
+        var epoch: Epoch?
+        var hasEnded = false
+    }
+
+    private let state = Mutex(State())
+
+    var mount: VolumeMount? { state.withLock { $0.mount } }
+    var coordinator: Coordinator? { state.withLock { $0.coordinator } }
+    var epoch: Epoch? { state.withLock { $0.epoch } }
+    var isServing: Bool { state.withLock { $0.mount != nil && !$0.hasEnded } }
+
+    func begin(_ mount: VolumeMount) {
+        state.withLock { state in
+            state.mount = mount
+            state.hasEnded = false
+        }
+    }
+
+    func setCoordinator(_ coordinator: Coordinator?, _ epoch: Epoch?) {
+        state.withLock { state in
+            state.coordinator = coordinator
+            state.epoch = epoch
+        }
+    }
+
+    /// The mount's connection is over.
+    func end() { state.withLock { $0.hasEnded = true } }
+
+    func clear() { state.withLock { $0.mount = nil } }
+
+    /// False: it has not ended in that time.
+    func waitForEnd(seconds: Int) async -> Bool {
+        for _ in 0..<(seconds * 20) {
+            if state.withLock({ $0.hasEnded }) { return true }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        return state.withLock { $0.hasEnded }
+    }
+}

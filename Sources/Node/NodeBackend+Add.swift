@@ -1,0 +1,165 @@
+import BlockDevice
+import ClusterStore
+import Foundation
+import Glibc
+import HostFileSystem
+import Management
+import VolumeModel
+import VolumeProtocol
+
+extension NodeBackend {
+    func addVolume(
+        _ request: VolumeAddRequest, progress: @escaping @Sendable (String) async -> Void
+    ) async throws -> VolumeSummary {
+        let device = try realPath(request.device)
+        let known = try await records()
+        if let other = known.first(where: { $0.device == device }) {
+            throw ManagementError.conflict("\(device) is the volume \(other.name) already")
+        }
+        await progress("looking at what is on \(device)")
+        let contents = try await inspect(device)
+        let kind: FileSystemKind
+        if request.format {
+            kind = request.filesystem ?? .xfs
+            try await format(device, contents, kind, progress)
+        } else {
+            kind = try await adopt(device, contents, request.filesystem)
+        }
+        let record = VolumeRecord(
+            id: VolumeID(high: .random(in: 1...UInt64.max), low: .random(in: 0...UInt64.max))
+                .description,
+            name: request.name ?? freeName(known), device: device, filesystem: kind.rawValue,
+            sizeBytes: contents.sizeBytes, phase: .active)
+        try await register(record)
+        await progress("every node takes the volume up")
+        try await waitUntilEverywhere(record, progress: progress)
+        return try await summary(record)
+    }
+
+    private func realPath(_ path: String) throws -> String {
+        guard let real = realpath(path, nil) else {
+            throw ManagementError.invalidRequest(
+                "\(path): \(String(cString: strerror(errno))); name a block device or an image file "
+                    + "by a path that is the same on every node")
+        }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    private func inspect(_ device: String) async throws -> DeviceContents {
+        do {
+            return try await Blocking.run { try DeviceInspector.inspect(device) }
+        } catch {
+            throw ManagementError.refused("\(error)")
+        }
+    }
+
+    private func format(
+        _ device: String, _ contents: DeviceContents, _ kind: FileSystemKind,
+        _ progress: @escaping @Sendable (String) async -> Void
+    ) async throws {
+        if case .refused(let reasons) = contents.formatting(mayOverwrite: false) {
+            throw ManagementError.refused(
+                reasons.joined(separator: "; ")
+                    + "; nothing was written. Wipe the device first (wipefs -a and, for a disk that "
+                    + "was in use, blkdiscard or zeros) if its contents may go")
+        }
+        await progress("making an \(kind.rawValue) file system")
+        do {
+            try await Blocking.run { try FileSystemMaker.format(device, kind: kind) }
+        } catch {
+            throw ManagementError.refused("\(error)")
+        }
+    }
+
+    private func adopt(
+        _ device: String, _ contents: DeviceContents, _ wanted: FileSystemKind?
+    ) async throws -> FileSystemKind {
+        if case .refused(let reasons) = contents.adoption {
+            throw ManagementError.refused(reasons.joined(separator: "; "))
+        }
+        guard let found = contents.fileSystem else {
+            throw ManagementError.refused("\(device) holds no file system")
+        }
+        if let wanted, wanted != found.kind {
+            throw ManagementError.refused(
+                "\(device) holds an \(found.kind.rawValue), not an \(wanted.rawValue)")
+        }
+        let bytes: [UInt8]?
+        do {
+            bytes = try await Blocking.run { try OwnershipMark.peek(device, kind: found.kind) }
+        } catch {
+            throw ManagementError.refused("\(error)")
+        }
+        if let bytes {
+            guard let mark = try? JSONDecoder().decode(VolumeMark.self, from: Data(bytes)) else {
+                throw ManagementError.refused(
+                    "\(device) has a Covolume mark that cannot be read; a newer version wrote it, or "
+                        + "it is damaged")
+            }
+            guard mark.cluster == context.clusterID else {
+                throw ManagementError.refused(
+                    "\(device) is a volume of the cluster \(mark.clusterName) (\(mark.cluster)); "
+                        + "remove it there first with covol volume remove")
+            }
+        }
+        return found.kind
+    }
+
+    private func freeName(_ known: [VolumeRecord]) -> String {
+        let taken = Set(known.map(\.name))
+        var number = 1
+        while taken.contains("Volume\(number)") { number += 1 }
+        return "Volume\(number)"
+    }
+
+    /// Writes the records of a new volume, with the least loaded node as its coordinator.
+    private func register(_ record: VolumeRecord) async throws {
+        let nodes = try await nodeRecords()
+        let owners = try await owners().values
+        let chosen = nodes.min { left, right in
+            let leftLoad = owners.count { $0.node == left.0 }
+            let rightLoad = owners.count { $0.node == right.0 }
+            return (leftLoad, left.0) < (rightLoad, right.0)
+        }
+        guard let (node, about) = chosen else {
+            throw ManagementError.unavailable("no node of the cluster is up")
+        }
+        let owner = OwnerRecord(
+            node: node, incarnation: about.incarnation, epoch: 1, phase: .assigned)
+        let response = try await context.store.transaction(
+            compares: [
+                .missing(StoreKeys.name(record.name)), .missing(StoreKeys.volume(record.id)),
+            ],
+            success: [
+                .putJSON(StoreKeys.volume(record.id), record),
+                .put(StoreKeys.name(record.name), Array(record.id.utf8)),
+                .putJSON(StoreKeys.owner(record.id), owner),
+            ])
+        guard response.succeeded else {
+            throw ManagementError.conflict(
+                "there is a volume \(record.name) already; choose another --name")
+        }
+    }
+
+    /// Returns once every node that is up shows the volume at its name.
+    func waitUntilEverywhere(
+        _ record: VolumeRecord, progress: @escaping @Sendable (String) async -> Void
+    ) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        var shown = -1
+        while ContinuousClock.now < deadline {
+            let states = try await volumeStates().filter { $0.volume == record.name }
+            let ready = states.count { $0.state == AccessState.direct.rawValue }
+            if ready != shown {
+                shown = ready
+                await progress("\(ready) of \(states.count) nodes show it")
+            }
+            if ready == states.count { return }
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        throw ManagementError.unavailable(
+            "not every node shows the volume after a minute; covol volume state tells which, and the "
+                + "log of covold there why")
+    }
+}

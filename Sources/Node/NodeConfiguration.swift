@@ -1,0 +1,70 @@
+import Foundation
+
+/// A node's configuration: one small JSON file, see `docs/operations.md`.
+public struct NodeConfiguration: Codable, Sendable {
+    /// This node's name, as in its certificate.
+    public var node: String
+    /// The cluster's name, for people.
+    public var cluster: String
+    /// The folder in which volumes appear.
+    public var root: String
+    /// The folder for what the daemon itself remembers.
+    public var state: String
+    /// The Unix socket of the management API.
+    public var socket: String
+    /// The Unix socket of the cluster store.
+    public var store: String
+    /// Addresses for peers, `host:port`.
+    public var listen: [String]
+    /// The folder with `ca.pem`, `node.pem` and `node-key.pem`.
+    public var certificates: String
+    /// trace, debug, info, notice, warning, error or critical.
+    public var logLevel: String
+
+    private enum CodingKeys: String, CodingKey {
+        case node, cluster, root, state, socket, store, listen, certificates, logLevel
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        func text(_ key: CodingKeys, _ standard: String?) throws -> String {
+            if let value = try container.decodeIfPresent(String.self, forKey: key) { return value }
+            guard let standard else {
+                throw NodeError("\"\(key.rawValue)\" is missing")
+            }
+            return standard
+        }
+        node = try text(.node, nil)
+        cluster = try text(.cluster, "covolume")
+        root = try text(.root, "/clusterstorage")
+        state = try text(.state, "/var/lib/covolume")
+        socket = try text(.socket, "/run/covolume/covold.sock")
+        store = try text(.store, "/run/covolume/store.sock")
+        listen = try container.decodeIfPresent([String].self, forKey: .listen) ?? []
+        certificates = try text(.certificates, "/etc/covolume/pki")
+        logLevel = try text(.logLevel, "info")
+        if listen.isEmpty { throw NodeError("\"listen\" names no address, such as 10.0.0.1:7400") }
+        for path in [root, state, socket, store, certificates] where !path.hasPrefix("/") {
+            throw NodeError("\"\(path)\" is not an absolute path")
+        }
+    }
+
+    /// Reads the file; every error names it.
+    public static func load(_ path: String) throws -> NodeConfiguration {
+        do {
+            return try JSONDecoder().decode(
+                Self.self, from: try Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch let error as DecodingError {
+            throw NodeError("\(path) is not a node's configuration: \(error)")
+        } catch {
+            throw NodeError("\(path): \(error)")
+        }
+    }
+}
+
+/// Why a daemon does not start, or an order is not carried out, in words.
+public struct NodeError: Error, CustomStringConvertible {
+    public let description: String
+
+    public init(_ description: String) { self.description = description }
+}

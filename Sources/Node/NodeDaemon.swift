@@ -1,0 +1,119 @@
+import ClusterAuthority
+import ClusterStore
+import Foundation
+import Glibc
+import Logging
+import Management
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+import Transport
+import VolumeModel
+import VolumeProtocol
+
+/// The daemon of a node: wires the services together and runs them until it is told to end.
+public struct NodeDaemon: Sendable {
+    private let configuration: NodeConfiguration
+    private let log: Logger
+
+    public init(configuration: NodeConfiguration, log: Logger) {
+        self.configuration = configuration
+        self.log = log
+    }
+
+    /// Returns after an orderly end; throws where the daemon cannot start.
+    ///
+    /// Order of the end: no more orders, then the volumes are given up, then the peers, the
+    /// membership and the store.
+    public func run() async throws {
+        raiseLimits()
+        try makeDirectories()
+        let credentials = try CertificateDirectory(path: configuration.certificates)
+            .loadNode(configuration.node)
+        let store = StoreClient(socketPath: configuration.store)
+        let services = try await wire(store: store, credentials: credentials)
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+        do {
+            try await group.run()
+        } catch {
+            await store.shutdown()
+            throw error
+        }
+        await store.shutdown()
+    }
+
+    private func wire(
+        store: StoreClient, credentials: NodeCredentials
+    ) async throws -> [any Service] {
+        let incarnation = Incarnation(UInt64.random(in: 1...UInt64.max))
+        let transport = try TransportCredentials(credentials)
+        let eventLoops = MultiThreadedEventLoopGroup.singleton
+        let router = MessageRouter(log: log)
+        let server = try await TransportServer.bind(
+            to: try configuration.listen.map { try TransportAddress($0) }, credentials: transport,
+            group: eventLoops, handlers: router.handlers, logger: log)
+        let membership = Membership(
+            node: configuration.node, incarnation: incarnation,
+            addresses: server.addresses.map(\.description), store: store, log: log)
+        let peers = Peers(
+            store: store, credentials: transport, group: eventLoops, handlers: router.handlers,
+            log: log)
+        let context = NodeContext(
+            node: configuration.node, incarnation: incarnation, clusterID: credentials.clusterID,
+            clusterName: credentials.clusterName, root: configuration.root, store: store,
+            membership: membership, log: log, connections: { server.connections(of: $0) },
+            peers: { peers })
+        let manager = VolumeManager(context: context)
+        router.use(manager)
+        let backend = NodeBackend(context: context, manager: manager, storePath: configuration.store)
+        return [
+            ClosingService(membership: membership, peers: peers, server: server),
+            VolumeService(manager: manager),
+            ManagementServer(socketPath: configuration.socket, backend: backend, logger: log),
+        ]
+    }
+
+    private func makeDirectories() throws {
+        for path in [configuration.root, configuration.state] {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true)
+        }
+    }
+
+    /// A file descriptor for each file in use, and nothing of the daemon swapped out: what serves I/O
+    /// must not wait for I/O.
+    private func raiseLimits() {
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
+    }
+}
+
+/// The membership, the connections to peers, and their end.
+struct ClosingService: Service {
+    let membership: Membership
+    let peers: Peers
+    let server: TransportServer
+
+    func run() async {
+        await cancelWhenGracefulShutdown { await membership.run() }
+        await peers.close()
+        await server.close()
+    }
+}
+
+/// The volumes: followed until the end, then given up.
+struct VolumeService: Service {
+    let manager: VolumeManager
+
+    func run() async {
+        await cancelWhenGracefulShutdown { await manager.run() }
+        await manager.stop()
+    }
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+import Logging
+import Node
+
+/// `covold`: the daemon of a node.
+@main
+struct Covold: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "covold",
+        abstract: "Serves the cluster's shared volumes on this node.",
+        discussion: """
+            The daemon joins the cluster that its configuration names, shows every volume of the \
+            cluster below the configured root, coordinates the volumes that the cluster gives it, \
+            and takes orders from covol(8) over a Unix socket. It needs root.
+
+            It ends in order on SIGTERM and SIGINT: volumes are unmounted and their coordinators \
+            hand over.
+
+            The configuration is one JSON file:
+
+              {"node": "node1", "listen": ["10.0.0.1:7400"],
+               "store": "/run/covolume/store.sock", "certificates": "/etc/covolume/pki"}
+
+            See docs/operations.md for every key.
+            """)
+
+    @Option(help: "The node's configuration.")
+    var config = "/etc/covolume/covold.json"
+
+    func run() async throws {
+        let configuration: NodeConfiguration
+        do {
+            configuration = try NodeConfiguration.load(config)
+        } catch {
+            FileHandle.standardError.write(Data("covold: \(error)\n".utf8))
+            throw ExitCode(78)
+        }
+        guard let level = Logger.Level(rawValue: configuration.logLevel) else {
+            FileHandle.standardError.write(
+                Data("covold: \(config): \"\(configuration.logLevel)\" is no log level\n".utf8))
+            throw ExitCode(78)
+        }
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        let log = Logger(label: "covold")
+        do {
+            try await NodeDaemon(configuration: configuration, log: log).run()
+        } catch {
+            log.critical("the daemon ends", metadata: ["error": "\(error)"])
+            throw ExitCode.failure
+        }
+    }
+}
