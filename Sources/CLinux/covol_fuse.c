@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -88,12 +89,15 @@ int covol_fuse_io_flusher(void) {
     return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
-void covol_fuse_name_thread(const char *name) {
+void covol_fuse_prepare_thread(const char *name) {
     char kept[16];
+    sigset_t all;
 
     strncpy(kept, name, sizeof kept - 1);
     kept[sizeof kept - 1] = 0;
     (void)prctl(PR_SET_NAME, kept, 0, 0, 0);
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
 }
 
 void *covol_fuse_map(size_t length) {

@@ -46,11 +46,14 @@ final class FUSEConnection: Sendable {
     }
 
     let logger: Logger
+    /// How many workers have a free slot: only where none has, requests are parked.
+    let workersWithRoom = Atomic(0)
     private let state = Mutex(State())
 
     init(logger: Logger) { self.logger = logger }
 
     func started(_ cores: [FUSEWorkerCore]) {
+        workersWithRoom.store(cores.count, ordering: .sequentiallyConsistent)
         state.withLock {
             $0.cores = cores
             $0.running = cores.count
@@ -74,6 +77,16 @@ final class FUSEConnection: Sendable {
     func wakeOthers(than core: FUSEWorkerCore) {
         let cores = state.withLock { $0.cores }
         for other in cores where other !== core { other.post(.lookAtDevice) }
+    }
+
+    /// Sends an INTERRUPT past the other workers: each hands out a request as soon as it has read it,
+    /// so past all of them the request that is meant has been handed out, if it was read before.
+    /// Nil once the connection is over.
+    func next(after core: FUSEWorkerCore) -> (core: FUSEWorkerCore, workers: Int)? {
+        state.withLock { state in
+            guard let index = state.cores.firstIndex(where: { $0 === core }) else { return nil }
+            return (state.cores[(index + 1) % state.cores.count], state.cores.count)
+        }
     }
 
     /// Has the kernel send an INTERRUPT again. It knows the request only on the descriptor that the

@@ -73,9 +73,10 @@ public enum FUSERequest: Sendable {
     /// `flags` and `mask` as in statx(2).
     case statx(handle: UInt64?, flags: UInt32, mask: UInt32)
     case syncfs
-    /// Someone wants request `unique` to end early. It may come before that request does: answer
-    /// `tryAgain` for one that is not known, and the kernel sends it again while the request lives;
-    /// else ``FUSEReplyPort/none()``.
+    /// Someone wants request `unique` to end early (a signal). It comes after that request was
+    /// received, perhaps after it was answered. Answer the request, then this with
+    /// ``FUSEReplyPort/none()``; where it is not known or cannot end early, only the latter.
+    /// (`tryAgain` has the kernel send it again at once, as long as the request lives.)
     case interrupt(unique: UInt64)
     case ioctl(FUSEIoctl)
     case poll(handle: UInt64, wakeupID: UInt64, flags: UInt32, events: UInt32)

@@ -11,7 +11,7 @@ enum FUSEThread {
     ) throws(ErrorCode) {
         let box = Unmanaged.passRetained(
             Body {
-                covol_fuse_name_thread(name)
+                covol_fuse_prepare_thread(name)
                 body()
             })
         var attributes = pthread_attr_t()

@@ -95,14 +95,19 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
             handler.resumed(slot: FUSESlot(core: core, index: Int(slot)), tag: tag)
         case .release(let slot): core.release(Int(slot))
         case .lookAtDevice: isDeviceReady = end == nil
+        case .interrupt(let port, let context, let target, let hops):
+            interrupt(port, context, target: target, hops: hops)
         }
     }
 
     // MARK: Requests
 
-    /// No slot is free and no request can be parked any more.
+    /// No slot is free, and another worker has one, or no request can be parked any more. One worker
+    /// goes on taking requests as long as any can: the last to run out of slots sees that it is.
     private var isBlocked: Bool {
-        core.counts.pointee.freeCount == 0 && parked.isFull && !isBroken
+        guard core.counts.pointee.freeCount == 0 && !isBroken else { return false }
+        return parked.isFull
+            || core.channel.connection.workersWithRoom.load(ordering: .sequentiallyConsistent) > 0
     }
 
     private func watchDevice() {
@@ -164,10 +169,13 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 take(try decoder.write(arguments), header.context, index)
             default:
                 let request = try decoder.request(opcode: opcode, arguments: arguments)
-                handler.received(
-                    request, context: header.context,
-                    reply: FUSEReplyPort(
-                        channel: core.channel, unique: header.context.unique, opcode: opcode))
+                let port = FUSEReplyPort(
+                    channel: core.channel, unique: header.context.unique, opcode: opcode)
+                if case .interrupt(let target) = request {
+                    interrupt(port, header.context, target: target, hops: nil)
+                } else {
+                    handler.received(request, context: header.context, reply: port)
+                }
             }
         } catch {
             refuse(bytes, opcode: opcode, error)
@@ -217,6 +225,20 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 payload.deallocate()
                 take(request, next.context, index)
             }
+        }
+    }
+
+    /// Hands an INTERRUPT on, or out where it has been past every worker.
+    private func interrupt(
+        _ port: FUSEReplyPort, _ context: FUSEContext, target: UInt64, hops: Int?
+    ) {
+        guard let next = core.channel.connection.next(after: core) else { return port.none() }
+        let left = hops ?? next.workers - 1
+        if left == 0 {
+            handler.received(.interrupt(unique: target), context: context, reply: port)
+        } else {
+            next.core.post(
+                .interrupt(port: port, context: context, target: target, hops: left - 1))
         }
     }
 

@@ -29,6 +29,8 @@ final class FUSEWorkerCore: @unchecked Sendable {
         case release(slot: Int32)
         /// Another worker stopped taking requests.
         case lookAtDevice
+        /// An INTERRUPT on its way past every worker: `hops` more to go.
+        case interrupt(port: FUSEReplyPort, context: FUSEContext, target: UInt64, hops: Int)
     }
 
     /// What a completion is of: the low byte of its user data. Above it the slot (24 bits) and the
@@ -123,12 +125,18 @@ final class FUSEWorkerCore: @unchecked Sendable {
     func hold(_ index: Int, unique: UInt64) {
         assert(index == nextSlot && index != slotCount, "only a free slot is taken")
         counts.pointee.freeCount -= 1
+        if counts.pointee.freeCount == 0 {
+            channel.connection.workersWithRoom.subtract(1, ordering: .sequentiallyConsistent)
+        }
         counts.pointee.heldCount += 1
         slots[index].unique = unique
         slots[index].isHeld = true
     }
 
     func release(_ index: Int) {
+        if counts.pointee.freeCount == 0 {
+            channel.connection.workersWithRoom.add(1, ordering: .sequentiallyConsistent)
+        }
         freeSlots[counts.pointee.freeCount] = Int32(index)
         counts.pointee.freeCount += 1
         counts.pointee.heldCount -= 1

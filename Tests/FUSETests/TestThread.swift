@@ -23,6 +23,10 @@ enum TestThread {
             &thread, nil,
             { argument in
                 pthread_detach(pthread_self())
+                // The threads of tests block signals, and this one would with them.
+                var none = sigset_t()
+                sigemptyset(&none)
+                pthread_sigmask(SIG_SETMASK, &none, nil)
                 Unmanaged<Body>.fromOpaque(argument!).takeRetainedValue().run()
                 return nil
             }, box.toOpaque())

@@ -38,7 +38,7 @@ extension ToyFileSystem {
             return {}
         case .interrupt(let unique):
             guard let waiting = state.waitingLocks.removeValue(forKey: unique) else {
-                return { reply.error(.tryAgain) }
+                return { reply.none() }
             }
             return {
                 waiting.port.error(.interrupted)

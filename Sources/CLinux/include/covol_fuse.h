@@ -30,8 +30,8 @@ int covol_fuse_reply(int fd, uint64_t unique, int32_t error, const void *data, s
 // Marks the calling thread as one that memory reclaim must not wait for (PR_SET_IO_FLUSHER).
 int covol_fuse_io_flusher(void);
 
-// Names the calling thread; 15 bytes are kept.
-void covol_fuse_name_thread(const char *name);
+// Names the calling thread, of which 15 bytes are kept, and blocks every signal in it.
+void covol_fuse_prepare_thread(const char *name);
 
 // Anonymous memory, page-aligned, not in a core dump and not in a child; NULL where there is none.
 void *covol_fuse_map(size_t length);
