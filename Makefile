@@ -13,7 +13,7 @@ build:
 ## release: optimised programs that need no Swift at run time, in .build/release
 release:
 	scripts/setup
-	swift build -c release -static-stdlib
+	swift build -c release --static-swift-stdlib
 
 ## test: everything; FILTER=Name runs tests whose names match
 test:

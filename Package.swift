@@ -116,5 +116,58 @@ let package = Package(
         .executableTarget(
             name: "covol-store", dependencies: ["ClusterStore", arguments, log],
             swiftSettings: strict),
+        // Tests
+        .testTarget(name: "VolumeModelTests", dependencies: ["VolumeModel"], swiftSettings: pure),
+        .testTarget(
+            name: "VolumeProtocolTests", dependencies: ["VolumeModel", "VolumeProtocol"],
+            swiftSettings: pure),
+        .testTarget(
+            name: "CoordinatorCoreTests",
+            dependencies: ["CoordinatorCore", "VolumeModel", "VolumeProtocol"],
+            swiftSettings: pure),
+        .testTarget(
+            name: "BlockDeviceTests", dependencies: ["BlockDevice", "CLinux", "VolumeModel"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HostFileSystemTests",
+            dependencies: ["BlockDevice", "CLinux", "HostFileSystem", "VolumeModel"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IORingTests", dependencies: ["CLinux", "IORing", "VolumeModel"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "FUSETests", dependencies: ["CLinux", "FUSE", "IORing", "VolumeModel", log],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ClusterStoreTests",
+            dependencies: [
+                "ClusterStore", "covol-store", .product(name: "GRDB", package: "GRDB.swift"),
+                nio("NIOCore"), nio("NIOPosix"), log,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ClusterAuthorityTests", dependencies: ["ClusterAuthority", x509, asn1],
+            swiftSettings: strict),
+        .testTarget(
+            name: "TransportTests",
+            dependencies: [
+                "ClusterAuthority", "Transport", nio("NIOCore"), nio("NIOPosix"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"), log,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "ManagementTests",
+            dependencies: [
+                "Management", "VolumeModel",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"), log,
+                nio("NIOCore"), nio("NIOHTTP1"), lifecycle,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "CovolCommandsTests",
+            dependencies: [
+                "ClusterAuthority", "CovolCommands", "Management", "VolumeModel", arguments, log,
+                lifecycle,
+            ], swiftSettings: strict),
+        .testTarget(
+            name: "LabKitTests", dependencies: ["ClusterAuthority", "LabKit"],
+            swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6])

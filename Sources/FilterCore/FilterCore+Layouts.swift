@@ -14,16 +14,33 @@ public struct EndedRecall: Hashable, Sendable {
     public var report: WriteReport
 }
 
+/// What a request for growth was made under, see ``FilterCore/apply(_:to:asGrowth:request:)``.
+public struct GrowthRequest: Hashable, Sendable {
+    let returnCount: UInt64
+}
+
 extension FilterCore {
+    /// Taken when growth is asked for. Nil: a return of growth is under way, and might overtake the
+    /// request or be overtaken by it; the data go along instead.
+    public func growthRequest(_ file: FileIndex) -> GrowthRequest? {
+        let known = files[Int(file.number)]
+        guard known.unconfirmedReturns == 0, known.growth?.isClosing != true else { return nil }
+        return GrowthRequest(returnCount: known.returnCount)
+    }
+
     /// Takes a grant into the map. False: it is older than a recall that has come meanwhile, or makes
-    /// no sense, and was dropped.
-    public mutating func apply(_ grant: LayoutGrant, to file: FileIndex, asGrowth: Bool) -> Bool {
+    /// no sense, and was dropped. So is growth whose `request` was made before this node gave its
+    /// growth back: the return may have ended it before it came.
+    public mutating func apply(
+        _ grant: LayoutGrant, to file: FileIndex, asGrowth: Bool, request: GrowthRequest? = nil
+    ) -> Bool {
         let slot = Int(file.number)
         guard
             !rules.contains(.orderOfGrantAndRecall)
                 || grant.generation > files[slot].lastRecall,
             SectorMap.isValid(range: grant.range, extents: grant.extents)
         else { return false }
+        if let request, request.returnCount != files[slot].returnCount { return false }
         if !grant.range.isEmpty {
             files[slot].map.insert(range: grant.range, extents: grant.extents)
         }
@@ -65,10 +82,13 @@ extension FilterCore {
         _ file: FileIndex, ticket: RecallTicket, nowNanoseconds: UInt64
     ) -> EndedRecall? {
         let slot = Int(file.number)
+        files[slot].returnCount += 1
         guard let growth = files[slot].growth else {
-            return EndedRecall(
-                ticket: ticket,
-                report: files[slot].takeReport(withGrowth: false, now: nowNanoseconds))
+            // An earlier return that is not confirmed yet is told once more: whoever waits for this
+            // one waits for that.
+            let report = files[slot].takeReport(withGrowth: true, now: nowNanoseconds)
+            if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
+            return EndedRecall(ticket: ticket, report: report)
         }
         let start = growth.visibleSizeBytes & ~(Limits.blockSizeBytes - 1)
         return giveUp(
@@ -76,9 +96,12 @@ extension FilterCore {
             nowNanoseconds: nowNanoseconds)
     }
 
-    /// The coordinator has taken note of a growth's return.
+    /// The coordinator has taken note of what ``returnGrowth(_:ticket:nowNanoseconds:)`` told; called
+    /// once for each report that was not empty.
     public mutating func growthReturned(_ file: FileIndex) {
-        files[Int(file.number)].returnedSizeBytes = nil
+        let slot = Int(file.number)
+        files[slot].unconfirmedReturns = max(0, files[slot].unconfirmedReturns - 1)
+        if files[slot].unconfirmedReturns == 0 { files[slot].returnedSizeBytes = nil }
     }
 
     private mutating func giveUp(
@@ -115,7 +138,10 @@ extension FilterCore {
                 files[slot].growth.map { recall.range.endBytes > $0.visibleSizeBytes } ?? true
             let size = files[slot].growth?.sizeBytes
             let report = files[slot].takeReport(withGrowth: reachesGrowth, now: nowNanoseconds)
-            if recall.isVoluntary, let size { files[slot].returnedSizeBytes = size }
+            if recall.isVoluntary {
+                if let size { files[slot].returnedSizeBytes = size }
+                if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
+            }
             ended.append(EndedRecall(ticket: recall.ticket, report: report))
         }
         files[slot].pendingRecalls = waiting
@@ -143,4 +169,20 @@ extension FilterCore {
     }
 
     public func holdsGrowth(_ file: FileIndex) -> Bool { files[Int(file.number)].growth != nil }
+
+    /// Forgets every layout: the coordinator that granted them is no more. Direct I/O may still be in
+    /// flight afterwards, see ``flightCount``. Growths end where they are: what they reached is
+    /// returned, for the next coordinator to cut the files to.
+    public mutating func dropEverything() -> [(FileHandle, WriteReport)] {
+        var reports: [(FileHandle, WriteReport)] = []
+        for slot in files.indices where files[slot].openCount > 0 {
+            files[slot].map.removeAll()
+            files[slot].sizeBytes = nil
+            files[slot].lastRecall = LayoutGeneration(0)
+            let report = files[slot].takeReport(withGrowth: true, now: nil)
+            files[slot].returnedSizeBytes = nil
+            if !report.isEmpty { reports.append((files[slot].handle, report)) }
+        }
+        return reports
+    }
 }

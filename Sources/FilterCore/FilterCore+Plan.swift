@@ -116,7 +116,7 @@ extension FilterCore {
         if offsetBytes & (block - 1) != 0 {
             return .redirect
         }
-        if let decided = planEnd(slot, offsetBytes, end) { return decided }
+        if let decided = planEnd(file, offsetBytes, end) { return decided }
         let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(block)
         guard let first = files[slot].map.extent(at: blocks.startBytes) else {
             return .needsLayout(blocks)
@@ -150,22 +150,45 @@ extension FilterCore {
 
     /// Decides what a write that does not stay within whole blocks of the file can be; nil: its blocks
     /// decide.
-    private func planEnd(_ slot: Int, _ offsetBytes: UInt64, _ end: UInt64) -> WritePlan? {
+    private func planEnd(
+        _ file: FileIndex, _ offsetBytes: UInt64, _ end: UInt64
+    ) -> WritePlan? {
+        let slot = Int(file.number)
         let mask = Limits.blockSizeBytes - 1
-        let isWhole = end & mask == 0
+        // The broken rule takes any write that starts a block for one that fills it.
+        let isWhole = end & mask == 0 || !rules.contains(.wholeBlocks)
         if let growth = files[slot].growth {
             guard end > growth.visibleSizeBytes & ~mask else { return isWhole ? nil : .redirect }
-            guard isWhole || end >= growth.sizeBytes else { return .redirect }
+            guard isWhole || end >= growth.sizeBytes, !growth.isClosing else { return .redirect }
             if end > growth.allocatedEndBytes { return .extends }
-            return growth.isClosing ? .redirect : nil
+            return sharesTail(file, ByteRange(start: offsetBytes, end: end)) ? .redirect : nil
         }
         if let size = files[slot].sizeBytes {
             guard end > size & ~mask else { return isWhole ? nil : .redirect }
-            return end > size ? .extends : .redirect
+            return end > size && files[slot].unconfirmedReturns == 0 ? .extends : .redirect
         }
         if isWhole { return nil }
         // The file's end, or the middle of a block: its size tells.
         let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(Limits.blockSizeBytes)
         return files[slot].map.extent(at: blocks.startBytes) == nil ? .needsLayout(blocks) : .redirect
+    }
+
+    /// Whether the zeros with which a write fills its last block would meet another write in flight:
+    /// this one's zeros that one's bytes, or the other way round (rule whole-blocks).
+    private func sharesTail(_ file: FileIndex, _ range: ByteRange) -> Bool {
+        guard files[Int(file.number)].flightCount > 0 else { return false }
+        let mask = Limits.blockSizeBytes - 1
+        let blocks = range.wholeBlocks(Limits.blockSizeBytes)
+        func tail(_ end: UInt64) -> ByteRange? {
+            end & mask == 0 ? nil : ByteRange(start: end & ~mask, end: (end & ~mask) + mask + 1)
+        }
+        let ownTail = tail(range.endBytes)
+        return flights.contains { flight in
+            guard flight.isActive, flight.file == file, let end = flight.writeEndBytes else {
+                return false
+            }
+            return ownTail.map(flight.range.overlaps) ?? false
+                || tail(end).map(blocks.overlaps) ?? false
+        }
     }
 }

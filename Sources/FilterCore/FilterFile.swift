@@ -21,6 +21,10 @@ struct FilterFile: Sendable {
     var growth: FilterGrowth?
     /// A growth that was given back with this size, until the coordinator has confirmed it.
     var returnedSizeBytes: UInt64?
+    /// Returns of the node's own will so far: growth asked for before one of them is over with it.
+    var returnCount: UInt64 = 0
+    /// Of these, those that told something and that the coordinator has not confirmed.
+    var unconfirmedReturns = 0
     /// The newest recall that came, see rule order-of-grant-and-recall.
     var lastRecall = LayoutGeneration(0)
     var flightCount = 0

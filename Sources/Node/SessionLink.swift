@@ -146,9 +146,13 @@ final class SessionLink: CoordinatorLink {
             switch try answer.decoded(as: CoordinatorReply.self) {
             case .result(sequence, let result):
                 return LinkAnswer(result, payload: answer.payload)
+            case .refused(.malformed):
+                return LinkAnswer(.failed(.protocolError))
             case .refused(let refusal):
-                log.warning("a request was refused", metadata: ["refusal": "\(refusal)"])
-                return LinkAnswer(.failed(.stale))
+                // Nothing was done: the coordinator has changed, and this session follows it.
+                log.debug("a request was refused", metadata: ["refusal": "\(refusal)"])
+                try await Task.sleep(for: .milliseconds(150))
+                return nil
             case .result, .sessionOpened, .sessionClosed:
                 return LinkAnswer(.failed(.protocolError))
             }

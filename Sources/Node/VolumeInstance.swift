@@ -22,6 +22,7 @@ actor VolumeInstance {
     private var record: VolumeRecord
     private var owner: OwnerRecord?
     private var sessionEpoch: UInt64?
+    private var handover: VolumeMount.Handover?
     private var problem: String?
 
     init(id: VolumeID, record: VolumeRecord, context: NodeContext) {
@@ -177,6 +178,11 @@ actor VolumeInstance {
 
     private func openSession() async throws {
         guard let owner, sessionEpoch != owner.epoch || mounted.mount == nil else { return }
+        if sessionEpoch != nil, sessionEpoch != owner.epoch, let mount = mounted.mount {
+            link.disconnect()
+            handover = await mount.leave()
+            sessionEpoch = nil
+        }
         let root: FileEntry
         if owner.node == context.node, let host {
             let session = NodeIdentity(name: context.node, incarnation: context.incarnation)
@@ -189,7 +195,12 @@ actor VolumeInstance {
             root = try await link.connect(client, header)
         }
         sessionEpoch = owner.epoch
-        if mounted.mount == nil { try await mountVolume(root.handle) }
+        if let mount = mounted.mount {
+            if let handover { await mount.join(handover) }
+            handover = nil
+        } else {
+            try await mountVolume(root.handle)
+        }
     }
 
     private func mountVolume(_ root: VolumeModel.FileHandle) async throws {

@@ -23,13 +23,20 @@ extension MountHandler {
         open.number << 32 | UInt64(UInt32(bitPattern: file.number))
     }
 
+    private func begin(_ handle: FileHandle, _ open: OpenID) -> FileIndex {
+        state.withLock { state in
+            state.opens[open] = handle
+            return state.filter.open(handle)
+        }
+    }
+
     func open(_ handle: FileHandle, _ flags: UInt32, _ reply: FUSEReplyPort) async {
         let open = newOpen()
         if case .failed(let error) = await link.call(.open(handle, open)).result {
             reply.error(error)
             return
         }
-        let file = state.withLock { $0.filter.open(handle) }
+        let file = begin(handle, open)
         if !reply.opened(handle: openHandle(file, open), openFlags: Self.openFlags) {
             await close(handle, file, open)
         }
@@ -42,6 +49,7 @@ extension MountHandler {
 
     private func close(_ handle: FileHandle, _ file: FileIndex, _ open: OpenID) async {
         let report = state.withLock { state in
+            state.opens[open] = nil
             let report = state.filter.close(file)
             if state.filter.index(of: handle) == nil {
                 state.lockedFiles.remove(handle)
@@ -129,7 +137,7 @@ extension MountHandler {
     private func answerCreated(
         _ found: FileEntry, _ open: OpenID, _ reply: FUSEReplyPort
     ) async {
-        let file = state.withLock { $0.filter.open(found.handle) }
+        let file = begin(found.handle, open)
         switch await completed(found) {
         case .success(let complete):
             let entry = entry(complete)

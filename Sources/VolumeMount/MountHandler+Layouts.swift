@@ -97,6 +97,34 @@ extension MountHandler {
     }
 }
 
+extension MountHandler {
+    /// The coordinator that granted the layouts is no more: gives them all up, and returns once no
+    /// direct I/O under them is left.
+    func leaveCoordinator() async -> [(FileHandle, WriteReport)] {
+        let reports = state.withLock { $0.filter.dropEverything() }
+        while state.withLock({ $0.filter.flightCount > 0 }) {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+        return reports
+    }
+
+    /// Tells a new coordinator what is open here, and how far files grew.
+    func joinCoordinator(_ reports: [(FileHandle, WriteReport)]) async {
+        for (open, file) in state.withLock({ $0.opens }) {
+            let answer = await link.call(.open(file, open))
+            if case .failed(let error) = answer.result {
+                log.error("an open file was lost with its coordinator", metadata: ["error": "\(error)"])
+            }
+        }
+        for (file, report) in reports {
+            guard let size = report.grownSizeBytes else { continue }
+            var change = AttributeChange()
+            change.sizeBytes = size
+            _ = await link.call(.setAttributes(file, change))
+        }
+    }
+}
+
 extension MountHandler.State {
     struct TicketAnswer {
         var continuation: CheckedContinuation<WriteReport, Never>

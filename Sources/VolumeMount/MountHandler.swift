@@ -23,6 +23,8 @@ final class MountHandler: FUSEHandler {
         var tickets: [RecallTicket: CheckedContinuation<WriteReport, Never>] = [:]
         var lastTicket: UInt64 = 0
         var lastOpen: UInt64 = 0
+        /// What this node has open, to be told to the next coordinator.
+        var opens: [OpenID: FileHandle] = [:]
         /// SETLKW requests that wait, by the kernel's number.
         var lockWaits: [UInt64: UInt64] = [:]
         /// Files on which record locks were taken here.

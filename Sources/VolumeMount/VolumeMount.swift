@@ -54,6 +54,18 @@ public final class VolumeMount: Sendable {
 
     public func collectWrites(_ file: FileHandle) -> WriteReport { handler.collectWrites(file) }
 
+    /// The session with a coordinator has ended: gives up every layout. What it returns goes to
+    /// ``join(_:)`` once there is a new session.
+    public func leave() async -> Handover { Handover(reports: await handler.leaveCoordinator()) }
+
+    /// Takes up a session with a new coordinator.
+    public func join(_ handover: Handover) async { await handler.joinCoordinator(handover.reports) }
+
+    /// What a mount has to tell its next coordinator.
+    public struct Handover: Sendable {
+        let reports: [(FileHandle, WriteReport)]
+    }
+
     /// Shows the volume at another path, which must be an empty directory; what is open stays open.
     public func move(to path: String) throws { try mount.move(to: path) }
 
