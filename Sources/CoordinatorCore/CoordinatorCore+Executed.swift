@@ -45,7 +45,9 @@ extension CoordinatorCore {
     private func settledSize(
         of task: CoordinatorTask, _ result: CommandResult
     ) -> (FileHandle, UInt64)? {
-        guard case .performed(_, let size?) = result, let file = task.settlingFile else { return nil }
+        guard case .performed(_, let size?) = result, let file = task.settlingFile else {
+            return nil
+        }
         return (file, size)
     }
 
@@ -53,7 +55,8 @@ extension CoordinatorCore {
         _ id: TaskID, _ task: CoordinatorTask, _ result: CommandResult,
         _ actions: inout [CoordinatorAction]
     ) {
-        guard case .resolved(let found) = result, let victim = found.last ?? nil, victim.attributes.kind != .directory,
+        guard case .resolved(let found) = result, let victim = found.last ?? nil,
+            victim.attributes.kind != .directory,
             found.count == 1 || found[0]?.handle != victim.handle
         else {
             if let operation = task.operation {
@@ -74,7 +77,8 @@ extension CoordinatorCore {
     ) {
         let isLastName = tasks[id]?.victimLinkCount == 1
         let isUsed = files[victim].map { $0.isOpen || !$0.layouts.isEmpty } ?? false
-        guard isLastName, isUsed || locks.isLocked(victim), rules.contains(.recallBeforeRemap) else {
+        guard isLastName, isUsed || locks.isLocked(victim), rules.contains(.recallBeforeRemap)
+        else {
             execute(id, .perform(operation), .executing, &actions)
             return
         }
@@ -116,6 +120,8 @@ extension CoordinatorCore {
             return
         }
         if case .failed(let error) = result {
+            // A part may have been done before it failed: the size is asked for again.
+            if let file = operation.sizedFile { files[file]?.sizeBytes = nil }
             undo(operation, session)
             finish(id, .failed(error), &actions)
             return
@@ -126,6 +132,14 @@ extension CoordinatorCore {
             files[file]?.sizeBytes = size
             finish(id, grant(file, to: session, range, extents, size), &actions)
         case (.layoutGrow(let file, _), .mapped(let range, let extents, let size)):
+            guard files[file]?.opens[session] != nil else {
+                // The session ended meanwhile, and nobody would ever give this growth back.
+                if let visible = files[file]?.visibleSizeBytes {
+                    tasks[id]?.reports.append((file, WriteReport(grownSizeBytes: visible)))
+                }
+                proceed(id, &actions)
+                return
+            }
             finish(id, growth(file, to: session, range, extents, size), &actions)
         case (_, .performed(let result, let size)):
             if let size, let file = operation.sizedFile { files[file]?.sizeBytes = size }
@@ -167,7 +181,15 @@ extension CoordinatorCore {
         _ id: TaskID, _ session: NodeIdentity, _ open: OpenID, _ entry: FileEntry,
         isUnnamed: Bool, _ actions: inout [CoordinatorAction]
     ) {
-        if let error = register(open, of: entry.handle, by: session) {
+        // A session that ended meanwhile closes nothing any more.
+        let refusal =
+            sessions.contains(session)
+            ? register(open, of: entry.handle, by: session) : .notConnected
+        if let error = refusal {
+            if isUnnamed {
+                files[entry.handle] = FileState(isHidden: true)
+                startInternal(.removeHidden(entry.handle), on: entry.handle, &actions)
+            }
             finish(id, .failed(error), &actions)
             return
         }

@@ -177,6 +177,10 @@ extension CoordinatorCore {
         _ id: TaskID, _ session: NodeIdentity, _ file: FileHandle, _ range: ByteRange,
         _ actions: inout [CoordinatorAction]
     ) {
+        guard files[file]?.opens[session] != nil else {
+            finish(id, .failed(.badDescriptor), &actions)
+            return
+        }
         guard let state = files[file], let size = state.sizeBytes, range.endBytes > size,
             range.endBytes < UInt64(Int64.max)
         else {

@@ -49,7 +49,10 @@ extension CoordinatorCore {
         case .copyRange(let source, _, let target, let offset, let length):
             let range = ByteRange(offset: offset, length: length)
             return [
-                FileNeeds(file: source, settledGrowth: true),
+                // The asking node's own growth too: what it has not written yet is no data.
+                FileNeeds(
+                    file: source, free: files[source]?.growth.map { _ in growthRange(of: source) },
+                    settledGrowth: true),
                 FileNeeds(file: target, free: remapped(target, range), settledGrowth: true),
             ]
         case .read(let file, let range):
@@ -67,7 +70,9 @@ extension CoordinatorCore {
                     settledGrowth: true)
             ]
         case .seek(let file, _, _):
-            return [FileNeeds(file: file, free: files[file]?.growth.map { _ in growthRange(of: file) })]
+            return [
+                FileNeeds(file: file, free: files[file]?.growth.map { _ in growthRange(of: file) })
+            ]
         default:
             return []
         }

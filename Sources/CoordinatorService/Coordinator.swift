@@ -91,6 +91,8 @@ public final class Coordinator: Sendable {
     }
 
     public func endSession(_ session: NodeIdentity) {
+        // First, so that no request is taken that nobody would answer.
+        handle(.sessionEnded(session))
         let orphaned = state.withLock { state in
             state.ports[session] = nil
             let keys = state.waiting.keys.filter { $0.session == session }
@@ -99,7 +101,6 @@ public final class Coordinator: Sendable {
         for waiting in orphaned {
             waiting.continuation.resume(returning: CoordinatorAnswer(.failed(.notConnected)))
         }
-        handle(.sessionEnded(session))
     }
 
     public func hasSession(_ session: NodeIdentity) -> Bool {
@@ -114,7 +115,9 @@ public final class Coordinator: Sendable {
         await withCheckedContinuation { continuation in
             let key = RequestKey(session: session, sequence: sequence)
             let refusal: ErrorCode? = state.withLock { state in
-                guard !state.isStopping, state.core.hasSession(session) else { return .notConnected }
+                guard !state.isStopping, state.core.hasSession(session) else {
+                    return .notConnected
+                }
                 guard state.waiting[key] == nil else { return .protocolError }
                 guard state.waiting.count < Limits.requestsPerSessionMaximum * 64 else {
                     return .busy
@@ -159,7 +162,9 @@ public final class Coordinator: Sendable {
             pool.submit { [self] in run(command, of: task) }
         case .reply(let session, let sequence, let result):
             let key = RequestKey(session: session, sequence: sequence)
-            guard let waiting = state.withLock({ $0.waiting.removeValue(forKey: key) }) else { return }
+            guard let waiting = state.withLock({ $0.waiting.removeValue(forKey: key) }) else {
+                return
+            }
             waiting.continuation.resume(
                 returning: CoordinatorAnswer(result, payload: waiting.answer))
         case .recall(let id, let session, let file, let range, let generation):
@@ -188,7 +193,9 @@ public final class Coordinator: Sendable {
 
     private func run(_ command: Command, of task: TaskID) {
         let key = state.withLock { state in
-            state.core.request(of: task).map { RequestKey(session: $0.session, sequence: $0.sequence) }
+            state.core.request(of: task).map {
+                RequestKey(session: $0.session, sequence: $0.sequence)
+            }
         }
         let payload = key.flatMap { key in state.withLock { $0.waiting[key]?.payload } }
         let number = command.isChange ? commit.begin() : nil

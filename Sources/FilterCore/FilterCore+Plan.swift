@@ -63,7 +63,8 @@ extension FilterCore {
                 let token = startFlight(file, blocks, writeEndBytes: nil)
                 return .direct(
                     token,
-                    lunOffsetBytes: first.lunOffsetBytes + (blocks.startBytes - first.fileOffsetBytes),
+                    lunOffsetBytes: first.lunOffsetBytes
+                        + (blocks.startBytes - first.fileOffsetBytes),
                     blocksBytes: Int(blocks.lengthBytes), skipBytes: skip, lengthBytes: length)
             case .hole, .unwritten:
                 return .zeros(lengthBytes: length)
@@ -170,7 +171,8 @@ extension FilterCore {
         if isWhole { return nil }
         // The file's end, or the middle of a block: its size tells.
         let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(Limits.blockSizeBytes)
-        return files[slot].map.extent(at: blocks.startBytes) == nil ? .needsLayout(blocks) : .redirect
+        return files[slot].map.extent(at: blocks.startBytes) == nil
+            ? .needsLayout(blocks) : .redirect
     }
 
     /// Whether the zeros with which a write fills its last block would meet another write in flight:
