@@ -1,0 +1,58 @@
+import Testing
+import VolumeModel
+import VolumeProtocol
+
+extension RealVolumes {
+    /// Rule written-before-grant.
+    @Suite struct Written {
+        /// A node that writes an unwritten extent directly changes no metadata: for the file system it
+        /// stays zeros.
+        @Test(arguments: RuleCase.all) func preallocatedBlocks(_ run: RuleCase) async throws {
+            let isLost = try await RuleFixture.run(run.kind, rules: run.rules(.writtenBeforeGrant))
+            {
+                fixture in
+                let (node, other) = (fixture.node, fixture.other)
+                let file = try await node.create("file")
+                try await node.done(
+                    .allocate(file.handle, mode: 0, ByteRange(start: 0, end: 256 << 10)))
+                let bytes = pattern(64 << 10, seed: 3)
+                try await node.write(file, at: 65_536, bytes)
+                let seen = try await other.readRedirected(
+                    file.handle, at: 65_536, count: bytes.count)
+                #expect(try await node.read(file, at: 65_536, count: bytes.count) == bytes)
+                // Once it is written through the coordinator, the rest of its life is direct.
+                if !run.isControl {
+                    let before = node.directWrites
+                    try await node.write(file, at: 65_536, bytes)
+                    #expect(node.directWrites == before + 1)
+                }
+                return seen != bytes
+            }
+            #expect(isLost == run.isControl)
+        }
+
+        /// Preallocated blocks hold what their last owner wrote; nobody may see that.
+        @Test(arguments: RuleCase.all) func oldContents(_ run: RuleCase) async throws {
+            let isShown = try await RuleFixture.run(run.kind, rules: run.rules(.writtenBeforeGrant))
+            {
+                fixture in
+                let node = fixture.node
+                let secret = try await node.create("secret")
+                let bytes = pattern(1 << 20, seed: 4)
+                try await node.write(secret, at: 0, bytes)
+                try await node.close(secret)
+                try await fixture.fill()
+                try await node.done(.unlink(node.name("secret")))
+                let file = try await node.create("file")
+                var length: UInt64 = 1 << 20
+                while case .failed = await node.call(
+                    .allocate(file.handle, mode: 0, ByteRange(start: 0, end: length))
+                ).result { length /= 2 }
+                try #require(length >= 64 << 10)
+                let seen = try await node.read(file, at: 0, count: Int(length))
+                return seen.contains { $0 != 0 }
+            }
+            #expect(isShown == run.isControl)
+        }
+    }
+}
