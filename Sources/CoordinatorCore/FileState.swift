@@ -42,10 +42,12 @@ struct FileState {
         for (session, layout) in layouts where layout.ranges.overlaps(range) {
             found.append((session, range))
         }
-        if let growth, range.endBytes > growth.visibleSizeBytes,
-            !found.contains(where: { $0.0 == growth.session })
-        {
-            found.append((growth.session, range))
+        if let growth, range.endBytes > growth.visibleSizeBytes {
+            // A part of the growth is all of it: the file will be cut to what was reached.
+            let start = growth.visibleSizeBytes & ~(Limits.blockSizeBytes - 1)
+            found.removeAll { $0.0 == growth.session }
+            found.append(
+                (growth.session, ByteRange(start: min(range.startBytes, start), end: .max)))
         }
         // The order must not depend on hashing, or a seed would not replay.
         return found.sorted { $0.0.name < $1.0.name }

@@ -109,6 +109,12 @@ extension FilterCore {
         nowNanoseconds: UInt64
     ) -> EndedRecall? {
         let slot = Int(file.number)
+        var range = range
+        if let growth = files[slot].growth, range.endBytes > growth.visibleSizeBytes {
+            // A part of the growth is all of it: the coordinator will cut the file to what was reached.
+            let start = growth.visibleSizeBytes & ~(Limits.blockSizeBytes - 1)
+            range = ByteRange(start: min(range.startBytes, start), end: .max)
+        }
         files[slot].map.remove(range)
         if let size = files[slot].sizeBytes,
             range.endBytes > size & ~(Limits.blockSizeBytes - 1)
