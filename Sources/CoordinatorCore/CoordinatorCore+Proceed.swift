@@ -197,6 +197,10 @@ extension CoordinatorCore {
         let end = range.wholeBlocks(block).endBytes
         let start = (state.visibleSizeBytes ?? size) & ~(block - 1)
         execute(
-            id, .grow(file, ByteRange(start: min(start, end), end: end)), .executing, &actions)
+            id,
+            .grow(
+                file, ByteRange(start: min(start, end), end: end),
+                zerosFrom: range.startBytes & ~(block - 1)),
+            .executing, &actions)
     }
 }

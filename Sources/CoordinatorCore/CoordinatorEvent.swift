@@ -47,8 +47,9 @@ public enum Command: Hashable, Sendable {
     case removeHidden(FileHandle)
     /// Cleans the range and reads its map.
     case map(FileHandle, ByteRange)
-    /// Lengthens a file with written zeros to the end of the range, and reads the map of its new part.
-    case grow(FileHandle, ByteRange)
+    /// Lengthens a file to the end of the range, with written zeros from `zerosFrom` (or its old end, if
+    /// that comes later) on, and reads the map of the range.
+    case grow(FileHandle, ByteRange, zerosFrom: UInt64)
     /// Applies what a node reported: cuts the file to the size reached, and moves its times.
     case settle(FileHandle, WriteReport)
     case stat(FileHandle)

@@ -69,8 +69,8 @@ final class CommandRunner: Sendable {
             return CommandOutcome(result: .done)
         case .map(let file, let range):
             return CommandOutcome(result: try map(file, range))
-        case .grow(let file, let range):
-            return CommandOutcome(result: try grow(file, range))
+        case .grow(let file, let range, let zerosFrom):
+            return CommandOutcome(result: try grow(file, range, zerosFrom))
         case .settle(let file, let report):
             return CommandOutcome(result: try settle(file, report))
         case .stat(let file):
@@ -122,13 +122,16 @@ final class CommandRunner: Sendable {
         return shares
     }
 
-    /// Lengthens a file with zeros that are written, from its end to the end of the range. On a full
-    /// volume the file stays as long as it was.
-    private func grow(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandResult {
+    /// Lengthens a file to the end of the range, with zeros that are written; what lies before them
+    /// stays a hole. On a full volume the file stays as long as it was.
+    private func grow(
+        _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64
+    ) throws(ErrorCode) -> CommandResult {
         let size = try volume.attributes(file).sizeBytes
         do throws(ErrorCode) {
             try volume.truncate(file, toSizeBytes: range.endBytes)
-            let start = ByteRange(start: 0, end: size).wholeBlocks(Limits.blockSizeBytes).endBytes
+            let end = ByteRange(start: 0, end: size).wholeBlocks(Limits.blockSizeBytes).endBytes
+            let start = max(end, zerosFrom)
             if start < range.endBytes {
                 try volume.zeroFill(file, ByteRange(start: start, end: range.endBytes))
             }

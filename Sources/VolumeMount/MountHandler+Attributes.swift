@@ -5,7 +5,9 @@ import VolumeProtocol
 extension MountHandler {
     /// What the kernel is told of a file; counts a lookup.
     func entry(_ file: FileEntry) -> FUSEEntry {
-        FUSEEntry(nodeID: nodes.lookUp(file.handle), attributes: file.attributes)
+        let number = nodes.lookUp(file.handle)
+        nodes.remember(file.handle, file.attributes)
+        return FUSEEntry(nodeID: number, attributes: file.attributes)
     }
 
     func lookUp(_ name: NameInDirectory, _ reply: FUSEReplyPort) async {
@@ -13,7 +15,7 @@ extension MountHandler {
         case .entry(let found):
             await answer(found, reply)
         case .failed(let error):
-            reply.error(error)
+            reply.error(error.underParent)
         default:
             reply.error(.protocolError)
         }
@@ -70,7 +72,11 @@ extension MountHandler {
                 let after = state.withLock { $0.filter.ownSizeBytes(handle) }
                 if before != nil, after == nil { continue }
                 if let after { attributes.sizeBytes = max(attributes.sizeBytes, after) }
+                nodes.remember(handle, attributes)
                 return .success(attributes)
+            case .failed(.stale):
+                if let attributes = nodes.attributesOfRemoved(handle) { return .success(attributes) }
+                return .failure(.stale)
             case .failed(let error):
                 return .failure(error)
             default:
@@ -108,4 +114,10 @@ extension MountHandler {
             reply.error(.protocolError)
         }
     }
+}
+
+extension ErrorCode {
+    /// What the failure of an operation on a name means to its caller: in a directory that is gone
+    /// there is no such name.
+    var underParent: ErrorCode { self == .stale ? .noEntry : self }
 }

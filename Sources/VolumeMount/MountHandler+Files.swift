@@ -128,7 +128,7 @@ extension MountHandler {
         case .entry(let found):
             await answer(found, reply)
         case .failed(let error):
-            reply.error(error)
+            reply.error(error.underParent)
         default:
             reply.error(.protocolError)
         }

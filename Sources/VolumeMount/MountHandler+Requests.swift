@@ -62,6 +62,12 @@ extension MountHandler {
             await setLock(handle, lock, waits: true, context, reply)
         case .fallocate(let open, let offset, let length, let mode):
             _ = await report(FileIndex(handle: open))
+            // As a write, it takes set-id bits from what an unprivileged caller changes.
+            if context.userID != 0 {
+                var change = AttributeChange()
+                change.clearsSetID = true
+                _ = await link.call(.setAttributes(handle, change))
+            }
             await answerDone(
                 .allocate(handle, mode: mode, ByteRange(offset: offset, length: length)), reply)
         case .lseek(let open, let offset, let whence):
@@ -82,7 +88,7 @@ extension MountHandler {
 
     func answerDone(_ operation: Operation, _ reply: FUSEReplyPort) async {
         switch await link.call(operation).result {
-        case .failed(let error): reply.error(error)
+        case .failed(let error): reply.error(operation.namesSomething ? error.underParent : error)
         default: reply.ok()
         }
     }
@@ -191,6 +197,16 @@ extension MountHandler {
             reply.error(error)
         default:
             reply.error(.protocolError)
+        }
+    }
+}
+
+extension VolumeProtocol.Operation {
+    /// Works on a name in a directory.
+    var namesSomething: Bool {
+        switch self {
+        case .unlink, .removeDirectory, .rename: true
+        default: false
         }
     }
 }

@@ -6,6 +6,8 @@ final class NodeTable: Sendable {
     private struct Entry {
         var handle: FileHandle
         var lookups: UInt64
+        /// Of directories: what is still told of one that was removed while in use here.
+        var lastAttributes: FileAttributes?
     }
 
     private struct State {
@@ -36,6 +38,25 @@ final class NodeTable: Sendable {
             state.numbers[handle] = state.last
             return state.last
         }
+    }
+
+    /// Keeps what a directory showed last.
+    func remember(_ handle: FileHandle, _ attributes: FileAttributes) {
+        guard attributes.kind == .directory else { return }
+        state.withLock { state in
+            guard let number = state.numbers[handle] else { return }
+            state.entries[number]?.lastAttributes = attributes
+        }
+    }
+
+    /// The attributes of a directory that is gone, and that a process still has as its own place.
+    func attributesOfRemoved(_ handle: FileHandle) -> FileAttributes? {
+        let last = state.withLock { state in
+            state.numbers[handle].flatMap { state.entries[$0]?.lastAttributes }
+        }
+        guard var attributes = last else { return nil }
+        attributes.linkCount = 0
+        return attributes
     }
 
     func handle(_ number: UInt64) -> FileHandle? {
