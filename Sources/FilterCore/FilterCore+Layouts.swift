@@ -120,6 +120,9 @@ extension FilterCore {
             range.endBytes > size & ~(Limits.blockSizeBytes - 1)
         {
             files[slot].sizeBytes = nil
+            // Without the size nothing tells where in this block the file ends.
+            files[slot].map.remove(
+                ByteRange(start: size & ~(Limits.blockSizeBytes - 1), end: .max))
         }
         if let growth = files[slot].growth, range.endBytes > growth.visibleSizeBytes {
             files[slot].growth?.isClosing = true
