@@ -97,6 +97,9 @@ extension CommandRunner {
     ) throws(ErrorCode) -> CommandOutcome {
         var rest = change
         rest.sizeBytes = nil
+        // Of chown(2) with neither owner nor group FUSE leaves an empty change. It takes set-id bits
+        // away and moves the change time all the same: -1 is the owner that stays.
+        if change == AttributeChange() { rest.userID = .max }
         if let size = change.sizeBytes {
             try volume.truncate(file, toSizeBytes: size)
             let start = size & ~(Limits.blockSizeBytes - 1)
