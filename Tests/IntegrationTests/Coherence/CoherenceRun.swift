@@ -32,7 +32,7 @@ final class CoherenceRun {
     var opens: [Open] = []
     var lastNumber = 0
     private(set) var operationCount = 0
-    private var recent: [String] = []
+    private var history: [String] = []
     /// Random bytes from which writes are cut.
     let pool: UnsafeMutableRawBufferPointer
     let buffer: UnsafeMutableRawBufferPointer
@@ -106,19 +106,27 @@ final class CoherenceRun {
         "\(place.nodes[node])/\(top)/\(directoryNames[directory])/\(name)"
     }
 
-    func note(_ text: String) {
-        recent.append("\(operationCount) \(text)")
-        if recent.count > 30 { recent.removeFirst() }
-    }
+    func note(_ text: String) { history.append("\(operationCount) \(text)") }
 
     func mismatch(_ text: String) -> Finding {
         let state = watchdog.hasBarked ? " (a system call hung and was ended)" : ""
         return Finding(
             """
             \(place.label), SEED=\(seed), operation \(operationCount): \(text)\(state)
+            the last operations on the same file:
+            \(sameFile.joined(separator: "\n"))
             the last operations:
-            \(recent.joined(separator: "\n"))
+            \(history.suffix(30).joined(separator: "\n"))
             """)
+    }
+
+    /// The last operations that name a file which the last one names.
+    private var sameFile: [String] {
+        guard let last = history.last else { return [] }
+        let files = last.matches(of: /file \d+/).map { String($0.output) }
+        return history.filter { line in
+            line.matches(of: /file \d+/).contains { files.contains(String($0.output)) }
+        }.suffix(40)
     }
 
     /// A system call that must succeed.

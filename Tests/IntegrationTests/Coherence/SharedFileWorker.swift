@@ -68,10 +68,13 @@ final class SharedFileWorker {
     }
 
     private func fill(_ range: Range<Int>) {
-        var value = random.next() | 1
-        for index in range {
-            value = value &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            bytes[index] = UInt8(truncatingIfNeeded: value >> 56) | 1
+        let seed = random.next()
+        bytes.withUnsafeMutableBytes { bytes in
+            var value = seed
+            for index in range {
+                value = value &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                bytes[index] = UInt8(truncatingIfNeeded: value >> 56) | 1
+            }
         }
     }
 
@@ -93,7 +96,7 @@ final class SharedFileWorker {
                 pread(descriptor, $0.baseAddress!, $0.count, off_t(range.lowerBound)) == $0.count
             }
         }
-        guard found[...] != bytes[range] else { return }
+        guard !isEqual(found, bytes, range, from: range.lowerBound) else { return }
         let differing = found.indices.first { found[$0] != bytes[range.lowerBound + $0] }!
         throw mismatch(
             "first difference at \(range.lowerBound + differing): expected "
@@ -105,7 +108,13 @@ final class SharedFileWorker {
         try attempt("\(what) \(range)") {
             Linux.fallocate(descriptor, mode, range.lowerBound, range.count) == 0
         }
-        for index in range { bytes[index] = 0 }
+        zero(range)
+    }
+
+    private func zero(_ range: Range<Int>) {
+        bytes.withUnsafeMutableBytes {
+            _ = memset($0.baseAddress! + range.lowerBound, 0, range.count)
+        }
     }
 
     private func status() throws {
@@ -139,7 +148,7 @@ final class SharedFileWorker {
         let old = size
         size = Run.ownedBytes + random.below(1 << 20)
         try attempt("truncate \(old) to \(size)") { ftruncate(descriptor, off_t(size)) == 0 }
-        if size < old { for index in size..<old { bytes[index] = 0 } }
+        if size < old { zero(size..<old) }
     }
 
     private func writeEnd() throws {
