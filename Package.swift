@@ -126,6 +126,15 @@ let package = Package(
             dependencies: ["CoordinatorCore", "VolumeModel", "VolumeProtocol"],
             swiftSettings: pure),
         .testTarget(
+            name: "FilterCoreTests", dependencies: ["FilterCore", "VolumeModel", "VolumeProtocol"],
+            swiftSettings: pure),
+        .testTarget(
+            name: "RuleTests",
+            dependencies: [
+                "BlockDevice", "CLinux", "CoordinatorCore", "CoordinatorService", "FilterCore",
+                "HostFileSystem", "VolumeModel", "VolumeProtocol", nio("NIOCore"), log,
+            ], swiftSettings: strict),
+        .testTarget(
             name: "BlockDeviceTests", dependencies: ["BlockDevice", "CLinux", "VolumeModel"],
             swiftSettings: strict),
         .testTarget(

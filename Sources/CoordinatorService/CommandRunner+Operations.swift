@@ -127,8 +127,9 @@ extension CommandRunner {
                 guard found.attributes.kind == .regular else { throw .stale }
                 return try entry(found)
             }
-        case .createUnnamed(_, let mode, let creator, _):
-            return answer(.entry(try directory.create(mode: mode, creator: creator.onHost)))
+        case .createUnnamed(let parent, let mode, let creator, _):
+            return answer(
+                .entry(try directory.create(in: parent, mode: mode, creator: creator.onHost)))
         case .makeNode(let name, let mode, let major, let minor, let creator):
             try directory.refuse(name)
             return try entry(

@@ -154,19 +154,22 @@ final class CommandRunner: Sendable {
             // A file that is gone has nothing to settle.
             return .performed(.done, sizeBytes: nil)
         }
+        var modified = attributes.modificationTime
+        if let age = report.ageNanoseconds {
+            modified = max(modified, Timestamp.now.earlier(byNanoseconds: age))
+        }
         if let size = report.grownSizeBytes, size < attributes.sizeBytes {
             try volume.truncate(file, toSizeBytes: size)
             let start = size & ~(Limits.blockSizeBytes - 1)
             _ = try volume.dropCache(file, ByteRange(start: start, end: .max))
             attributes.sizeBytes = size
+            // The cut is no change of the file's owner's: its time does not count.
+            attributes.modificationTime = .now
         }
-        if let age = report.ageNanoseconds {
-            let written = Timestamp.now.earlier(byNanoseconds: age)
-            if written > attributes.modificationTime {
-                var change = AttributeChange()
-                change.modificationTime = .to(written)
-                _ = try volume.setAttributes(file, change)
-            }
+        if modified != attributes.modificationTime {
+            var change = AttributeChange()
+            change.modificationTime = .to(modified)
+            _ = try volume.setAttributes(file, change)
         }
         return .performed(.done, sizeBytes: attributes.sizeBytes)
     }

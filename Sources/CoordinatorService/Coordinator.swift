@@ -57,16 +57,18 @@ public final class Coordinator: Sendable {
     private let log: Logger
     public let root: FileEntry
 
-    /// Takes over a mounted volume. `threads` file system calls run at a time.
+    /// Takes over a mounted volume. `threads` file system calls run at a time. `removesOrphans`: no
+    /// node has a file of an earlier epoch open, so the hidden ones can go.
     public init(
-        volume: HostVolume, rules: SafetyRules = .all, threads: Int = 8, log: Logger
+        volume: HostVolume, rules: SafetyRules = .all, threads: Int = 8,
+        removesOrphans: Bool = true, log: Logger
     ) throws {
         let pool = WorkerPool(threads: threads)
         self.pool = pool
         do {
             (runner, root) = try pool.perform {
                 let runner = try CommandRunner(volume: volume, rules: rules)
-                runner.removeOrphans(log: log)
+                if removesOrphans { runner.removeOrphans(log: log) }
                 return (runner, try runner.root())
             }
         } catch {

@@ -53,9 +53,11 @@ final class PrivateDirectory: Sendable {
         try volume.link(file, to: orphanName(file), in: orphans)
     }
 
-    /// Makes a file that has a name here only.
-    func create(mode: UInt32, creator: HostFileSystem.Creator) throws(ErrorCode) -> FileEntry {
-        let found = try volume.createUnnamed(in: orphans, mode: mode, creator: creator)
+    /// Makes a file that has a name here only, as one of `parent`: with its group and default ACL.
+    func create(
+        in parent: FileHandle, mode: UInt32, creator: HostFileSystem.Creator
+    ) throws(ErrorCode) -> FileEntry {
+        let found = try volume.createUnnamed(in: parent, mode: mode, creator: creator)
         try volume.linkUnnamed(found.handle, to: orphanName(found.handle), in: orphans)
         return FileEntry(handle: found.handle, attributes: try volume.attributes(found.handle))
     }

@@ -104,11 +104,16 @@ public final class FUSEMount<Handler: FUSEHandler>: Sendable {
         guard result == 0 else { throw FUSEMountError(.unmount, path, ErrorCode(-result)) }
     }
 
-    /// Moves the mount, with all that is open in it, to another directory (`MS_MOVE`, mount(2)).
-    /// EINVAL where the mount that it lies on is shared.
+    /// Moves the mount, with all that is open in it, to another directory: `MS_MOVE`, mount(2); or,
+    /// where the mount below it is shared and refuses that, a second mount there (`MS_BIND`) and the
+    /// first one's lazy end.
     public func move(to newPath: String) throws(FUSEMountError) {
         let result = currentPath.withLock { path in
-            let result = covol_fuse_move(path, newPath)
+            var result = covol_fuse_move(path, newPath)
+            if result == -ErrorCode.invalid.number {
+                result = Glibc.mount(path, newPath, nil, UInt(MS_BIND), nil) == 0 ? 0 : -errno
+                if result == 0 { _ = covol_fuse_unmount(path, 1, 0) }
+            }
             if result == 0 { path = newPath }
             return result
         }

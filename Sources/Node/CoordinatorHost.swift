@@ -16,7 +16,8 @@ final class CoordinatorHost: Sendable {
 
     /// Mounts and starts. Blocks.
     init(
-        device: String, kind: FileSystemKind, epoch: Epoch, mark: VolumeMark, log: Logger
+        device: String, kind: FileSystemKind, epoch: Epoch, mark: VolumeMark,
+        removesOrphans: Bool, log: Logger
     ) throws {
         let holders = try DeviceInspector.inspect(device).holders
         guard holders.isEmpty else {
@@ -27,7 +28,8 @@ final class CoordinatorHost: Sendable {
         do {
             let volume = try HostVolume.mount(device: loop.path, kind: kind)
             do {
-                coordinator = try Coordinator(volume: volume, log: log)
+                coordinator = try Coordinator(
+                    volume: volume, removesOrphans: removesOrphans, log: log)
                 try coordinator.writeMark(Array(JSONEncoder().encode(mark)))
             } catch {
                 volume.close()

@@ -56,7 +56,10 @@ actor Membership {
     private func join() async throws {
         let granted = try await store.grantLease(ttlSeconds: Self.leaseSeconds).lease
         let record = NodeRecord(incarnation: incarnation.number, addresses: addresses)
-        try await store.putJSON(StoreKeys.node(node), record, lease: granted)
+        _ = try await store.transaction(success: [
+            .putJSON(StoreKeys.node(node), record, lease: granted),
+            .putJSON(StoreKeys.member(node), record),
+        ])
         for (key, value) in published { _ = try await store.put(key, value, lease: granted) }
         lease = granted
         log.info("joined the cluster", metadata: ["incarnation": "\(incarnation)"])

@@ -27,7 +27,7 @@ final class MessageRouter: Sendable {
         do {
             switch message.kind {
             case .toCoordinator: return try await toCoordinator(message, connection.peer)
-            case .toNode: return try await toNode(message)
+            case .toNode: return try await toNode(message, connection.peer)
             case .statistics: return statistics()
             case nil: throw DecodingFailure.unknown("message kind", number: 0)
             }
@@ -51,12 +51,14 @@ final class MessageRouter: Sendable {
         return TransportMessage(.toCoordinator, reply, payload: payload)
     }
 
-    private func toNode(_ message: TransportMessage) async throws -> TransportMessage {
+    private func toNode(
+        _ message: TransportMessage, _ peer: PeerIdentity
+    ) async throws -> TransportMessage {
         let decoded = try message.decoded(as: CoordinatorMessage.self)
         guard let volume = manager.withLock({ $0?.instance(decoded.header.volume) }) else {
             return TransportMessage(.toNode, NodeReply.refused(.unknownVolume))
         }
-        return TransportMessage(.toNode, await volume.answer(decoded))
+        return TransportMessage(.toNode, await volume.answer(decoded, from: peer))
     }
 
     private func statistics() -> TransportMessage {

@@ -10,9 +10,11 @@ final class MountBox: Sendable {
         var coordinator: Coordinator?
         var epoch: Epoch?
         var hasEnded = false
+        var coordinatorInUse: (node: String, epoch: Epoch)?
     }
 
     private let state = Mutex(State())
+    let grace = Grace()
 
     var mount: VolumeMount? { state.withLock { $0.mount } }
     var coordinator: Coordinator? { state.withLock { $0.coordinator } }
@@ -31,6 +33,13 @@ final class MountBox: Sendable {
             state.coordinator = coordinator
             state.epoch = epoch
         }
+    }
+
+    /// Whose recalls count.
+    var coordinatorInUse: (node: String, epoch: Epoch)? { state.withLock { $0.coordinatorInUse } }
+
+    func setCoordinatorInUse(_ node: String, _ epoch: Epoch) {
+        state.withLock { $0.coordinatorInUse = (node, epoch) }
     }
 
     /// The mount's connection is over.

@@ -11,9 +11,10 @@ extension NodeBackend {
     func addVolume(
         _ request: VolumeAddRequest, progress: @escaping @Sendable (String) async -> Void
     ) async throws -> VolumeSummary {
-        let device = try realPath(request.device)
+        let device = request.device
+        let real = try realPath(device)
         let known = try await records()
-        if let other = known.first(where: { $0.device == device }) {
+        if let other = known.first(where: { (try? realPath($0.device)) == real }) {
             throw ManagementError.conflict("\(device) is the volume \(other.name) already")
         }
         await progress("looking at what is on \(device)")
@@ -21,7 +22,7 @@ extension NodeBackend {
         let kind: FileSystemKind
         if request.format {
             kind = request.filesystem ?? .xfs
-            try await format(device, contents, kind, progress)
+            try await format(request, contents, kind, progress)
         } else {
             kind = try await adopt(device, contents, request.filesystem)
         }
@@ -55,18 +56,24 @@ extension NodeBackend {
     }
 
     private func format(
-        _ device: String, _ contents: DeviceContents, _ kind: FileSystemKind,
+        _ request: VolumeAddRequest, _ contents: DeviceContents, _ kind: FileSystemKind,
         _ progress: @escaping @Sendable (String) async -> Void
     ) async throws {
-        if case .refused(let reasons) = contents.formatting(mayOverwrite: false) {
+        if case .refused(let reasons) = contents.formatting(mayOverwrite: request.overwrite) {
             throw ManagementError.refused(
-                reasons.joined(separator: "; ")
-                    + "; nothing was written. Wipe the device first (wipefs -a and, for a disk that "
-                    + "was in use, blkdiscard or zeros) if its contents may go")
+                reasons.joined(separator: "; ") + "; nothing was written"
+                    + (request.overwrite
+                        ? "" : ". If that may go, name the device again with --overwrite"))
+        }
+        if request.overwrite, let found = contents.fileSystem {
+            try await checkMark(request.device, found.kind)
         }
         await progress("making an \(kind.rawValue) file system")
+        let (device, overwrites) = (request.device, request.overwrite)
         do {
-            try await Blocking.run { try FileSystemMaker.format(device, kind: kind) }
+            try await Blocking.run {
+                try FileSystemMaker.format(device, kind: kind, overwrites: overwrites)
+            }
         } catch {
             throw ManagementError.refused("\(error)")
         }
@@ -85,9 +92,15 @@ extension NodeBackend {
             throw ManagementError.refused(
                 "\(device) holds an \(found.kind.rawValue), not an \(wanted.rawValue)")
         }
+        try await checkMark(device, found.kind)
+        return found.kind
+    }
+
+    /// Refuses another cluster's volume.
+    private func checkMark(_ device: String, _ kind: FileSystemKind) async throws {
         let bytes: [UInt8]?
         do {
-            bytes = try await Blocking.run { try OwnershipMark.peek(device, kind: found.kind) }
+            bytes = try await Blocking.run { try OwnershipMark.peek(device, kind: kind) }
         } catch {
             throw ManagementError.refused("\(error)")
         }
@@ -103,7 +116,6 @@ extension NodeBackend {
                         + "remove it there first with covol volume remove")
             }
         }
-        return found.kind
     }
 
     private func freeName(_ known: [VolumeRecord]) -> String {

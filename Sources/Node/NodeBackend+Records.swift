@@ -32,11 +32,17 @@ extension NodeBackend {
 
     /// The nodes that are up, by name.
     func nodeRecords() async throws -> [(String, NodeRecord)] {
-        try await context.store.all(prefix: StoreKeys.nodes).entries.map { entry in
-            (
-                String(entry.key.dropFirst(StoreKeys.nodes.count)),
-                try entry.decoded(as: NodeRecord.self)
-            )
+        try await nodeRecords(below: StoreKeys.nodes)
+    }
+
+    /// Every node that ever joined, by name.
+    func memberRecords() async throws -> [(String, NodeRecord)] {
+        try await nodeRecords(below: StoreKeys.members)
+    }
+
+    private func nodeRecords(below prefix: String) async throws -> [(String, NodeRecord)] {
+        try await context.store.all(prefix: prefix).entries.map { entry in
+            (String(entry.key.dropFirst(prefix.count)), try entry.decoded(as: NodeRecord.self))
         }
     }
 
@@ -61,6 +67,20 @@ extension NodeBackend {
             path: context.path(of: record.name), fence: "none")
     }
 
+    private func statistics(of node: String) async -> [String: MountCounts]? {
+        do {
+            let client = try await context.peers().client(for: node)
+            return try await client.call(
+                TransportMessage(.statistics, json: [String]()), timeout: .seconds(5)
+            ).decodedJSON(as: [String: MountCounts].self)
+        } catch {
+            context.log.warning(
+                "a node does not tell its statistics",
+                metadata: ["node": "\(node)", "error": "\(error)"])
+            return nil
+        }
+    }
+
     /// What every node did, asked of each; a node that does not answer is left out.
     func statistics() async throws -> [VolumeStatistics] {
         let records = try await records()
@@ -70,10 +90,8 @@ extension NodeBackend {
             if node == context.node {
                 counts = manager.counts
             } else {
-                let client = try await context.peers().client(for: node)
-                counts = try await client.call(
-                    TransportMessage(.statistics, json: [String]()), timeout: .seconds(5)
-                ).decodedJSON(as: [String: MountCounts].self)
+                guard let answer = await statistics(of: node) else { continue }
+                counts = answer
             }
             for record in records {
                 guard let count = counts[record.id] else { continue }

@@ -17,16 +17,17 @@ struct NodeBackend: ManagementBackend {
     func cluster() async throws -> ClusterSummary {
         ClusterSummary(
             name: context.clusterName, id: context.clusterID, store: storePath,
-            node: context.node, nodeCount: try await nodeRecords().count,
+            node: context.node, nodeCount: try await memberRecords().count,
             volumeCount: try await records().count)
     }
 
     func nodes() async throws -> [NodeSummary] {
         let records = try await records()
         let owners = try await owners()
-        return try await nodeRecords().map { name, record in
+        let alive = Set(try await nodeRecords().map(\.0))
+        return try await memberRecords().map { name, record in
             NodeSummary(
-                name: name, state: .up, addresses: record.addresses,
+                name: name, state: alive.contains(name) ? .up : .down, addresses: record.addresses,
                 incarnation: Incarnation(record.incarnation).description,
                 coordinatorOf: records.filter { owners[$0.id]?.node == name }.map(\.name))
         }

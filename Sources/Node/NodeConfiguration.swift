@@ -8,8 +8,6 @@ public struct NodeConfiguration: Codable, Sendable {
     public var cluster: String
     /// The folder in which volumes appear.
     public var root: String
-    /// The folder for what the daemon itself remembers.
-    public var state: String
     /// The Unix socket of the management API.
     public var socket: String
     /// The Unix socket of the cluster store.
@@ -22,7 +20,7 @@ public struct NodeConfiguration: Codable, Sendable {
     public var logLevel: String
 
     private enum CodingKeys: String, CodingKey {
-        case node, cluster, root, state, socket, store, listen, certificates, logLevel
+        case node, cluster, root, socket, store, listen, certificates, logLevel
     }
 
     public init(from decoder: any Decoder) throws {
@@ -37,14 +35,13 @@ public struct NodeConfiguration: Codable, Sendable {
         node = try text(.node, nil)
         cluster = try text(.cluster, "covolume")
         root = try text(.root, "/clusterstorage")
-        state = try text(.state, "/var/lib/covolume")
         socket = try text(.socket, "/run/covolume/covold.sock")
         store = try text(.store, "/run/covolume/store.sock")
         listen = try container.decodeIfPresent([String].self, forKey: .listen) ?? []
         certificates = try text(.certificates, "/etc/covolume/pki")
         logLevel = try text(.logLevel, "info")
         if listen.isEmpty { throw NodeError("\"listen\" names no address, such as 10.0.0.1:7400") }
-        for path in [root, state, socket, store, certificates] where !path.hasPrefix("/") {
+        for path in [root, socket, store, certificates] where !path.hasPrefix("/") {
             throw NodeError("\"\(path)\" is not an absolute path")
         }
     }

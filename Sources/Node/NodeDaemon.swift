@@ -78,10 +78,8 @@ public struct NodeDaemon: Sendable {
     }
 
     private func makeDirectories() throws {
-        for path in [configuration.root, configuration.state] {
-            try FileManager.default.createDirectory(
-                atPath: path, withIntermediateDirectories: true)
-        }
+        try FileManager.default.createDirectory(
+            atPath: configuration.root, withIntermediateDirectories: true)
     }
 
     /// A file descriptor for each file in use, and nothing of the daemon swapped out: what serves I/O
@@ -91,6 +89,12 @@ public struct NodeDaemon: Sendable {
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
             limit.rlim_cur = limit.rlim_max
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
+        let lockOnFault: Int32 = 4  // MCL_ONFAULT of linux/mman.h: what is touched stays
+        if mlockall(MCL_CURRENT | MCL_FUTURE | lockOnFault) != 0 {
+            log.warning(
+                "memory is not locked: under memory pressure I/O may wait for swapping",
+                metadata: ["error": "\(String(cString: strerror(errno)))"])
         }
     }
 }

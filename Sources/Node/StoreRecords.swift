@@ -5,6 +5,7 @@ import VolumeProtocol
 /// What the cluster agrees on: the keys of the cluster store and the values below them, in JSON.
 enum StoreKeys {
     static let nodes = "nodes/"
+    static let members = "members/"
     static let volumes = "volumes/"
     static let names = "names/"
     static let owners = "owners/"
@@ -12,6 +13,7 @@ enum StoreKeys {
     static let states = "states/"
 
     static func node(_ name: String) -> String { nodes + name }
+    static func member(_ name: String) -> String { members + name }
     static func volume(_ id: String) -> String { volumes + id }
     static func name(_ name: String) -> String { names + name }
     static func owner(_ id: String) -> String { owners + id }
@@ -21,7 +23,7 @@ enum StoreKeys {
     static func state(_ id: String, _ node: String) -> String { states(id) + node }
 }
 
-/// A node that is alive; under its lease.
+/// A node: below `nodes/` under its lease while it is alive, below `members/` for good.
 struct NodeRecord: Codable, Sendable, Equatable {
     var incarnation: UInt64
     var addresses: [String]

@@ -110,15 +110,22 @@ actor VolumeInstance {
         guard let kind = record.kind else {
             throw NodeError("\(record.filesystem) is no file system that a volume may have")
         }
+        // Who may hold layouts of an earlier epoch, and so must come back before anything changes.
+        let prefix = StoreKeys.attachments(id.description)
+        let attached = try await context.store.range(prefix: prefix).entries
+            .map { String($0.key.dropFirst(prefix.count)) }
+            .filter { $0 != context.node }
         let device = record.device
         let mark = VolumeMark(
             cluster: context.clusterID, clusterName: context.clusterName, volume: record.id)
         let log = log
         let host = try await Blocking.run {
             try CoordinatorHost(
-                device: device, kind: kind, epoch: Epoch(owner.epoch), mark: mark, log: log)
+                device: device, kind: kind, epoch: Epoch(owner.epoch), mark: mark,
+                removesOrphans: attached.isEmpty, log: log)
         }
         self.host = host
+        mounted.grace.begin(waitingFor: attached)
         mounted.setCoordinator(host.coordinator, host.epoch)
         log.notice("this node coordinates the volume", metadata: ["epoch": "\(owner.epoch)"])
     }
@@ -146,6 +153,7 @@ actor VolumeInstance {
             coordinator.endSession(session)
             return (.sessionClosed, nil)
         case .request(_, let sequence, _, let operation):
+            await mounted.grace.wait(for: operation, of: peer.node)
             guard coordinator.hasSession(session) else { return (.refused(.noSession), nil) }
             let answer = await coordinator.request(
                 session, sequence: sequence, operation, payload: payload)
@@ -154,10 +162,16 @@ actor VolumeInstance {
     }
 
     /// Answers a coordinator's message to this node's mount.
-    nonisolated func answer(_ message: CoordinatorMessage) async -> NodeReply {
-        guard message.header.incarnation == context.incarnation else {
-            return .refused(.oldIncarnation)
+    nonisolated func answer(
+        _ message: CoordinatorMessage, from peer: PeerIdentity
+    ) async -> NodeReply {
+        let header = message.header
+        guard header.incarnation == context.incarnation else { return .refused(.oldIncarnation) }
+        guard let (node, epoch) = mounted.coordinatorInUse, node == peer.node else {
+            return .refused(.notCoordinator)
         }
+        guard header.epoch >= epoch else { return .refused(.oldEpoch) }
+        guard header.epoch == epoch else { return .refused(.newerEpoch) }
         switch message {
         case .recall(_, let file, let range, let generation):
             guard let mount = mounted.mount else { return .returned(WriteReport()) }
@@ -185,6 +199,9 @@ actor VolumeInstance {
         }
         let root: FileEntry
         if owner.node == context.node, let host {
+            if let missing = mounted.grace.missing {
+                throw NodeError("waiting for \(missing) to tell what it has open")
+            }
             let session = NodeIdentity(name: context.node, incarnation: context.incarnation)
             host.coordinator.openSession(
                 session, port: LocalPort(mount: { [mounted] in mounted.mount }))
@@ -192,6 +209,7 @@ actor VolumeInstance {
             root = host.coordinator.root
         } else {
             let client = try await context.peers().client(for: owner.node)
+            mounted.setCoordinatorInUse(owner.node, Epoch(owner.epoch))
             root = try await link.connect(client, header)
         }
         sessionEpoch = owner.epoch
@@ -199,6 +217,8 @@ actor VolumeInstance {
             if let handover { await mount.join(handover) }
             handover = nil
         } else {
+            // Nothing of this life is open yet: that is all there is to tell.
+            _ = await link.call(.root, payload: nil, sent: nil)
             try await mountVolume(root.handle)
         }
     }

@@ -48,6 +48,8 @@ extension MountHandler {
     }
 
     private func close(_ handle: FileHandle, _ file: FileIndex, _ open: OpenID) async {
+        // A growth goes back in a request of its own, so that no later one can meet it.
+        _ = await report(file)
         let report = state.withLock { state in
             state.opens[open] = nil
             let report = state.filter.close(file)

@@ -40,6 +40,9 @@ extension MountHandler {
     func obtainGrowth(
         _ file: FileIndex, _ handle: FileHandle, _ end: UInt64, _ size: UInt64
     ) async -> Bool {
+        await takeTurn(file)
+        defer { endTurn(file) }
+        guard let request = state.withLock({ $0.filter.growthRequest(file) }) else { return false }
         let ahead = state.withLock { state in
             let last = state.growthAheadBytes[file] ?? 0
             let next = min(max(last * 2, size), MountLimits.growthAheadMaximumBytes)
@@ -50,12 +53,16 @@ extension MountHandler {
         let range = ByteRange(start: start, end: end &+ (ahead > size ? ahead : 0))
         let answer = await link.call(.layoutGrow(handle, range))
         guard case .growth(let grant) = answer.result else { return false }
-        return state.withLock { $0.filter.apply(grant, to: file, asGrowth: true) }
+        return state.withLock {
+            $0.filter.apply(grant, to: file, asGrowth: true, request: request)
+        }
     }
 
     /// Gives a file's growth and its unreported writes to the coordinator, once nothing is in flight
     /// beyond the old end.
     func report(_ file: FileIndex) async -> ErrorCode? {
+        await takeTurn(file)
+        defer { endTurn(file) }
         let handle = state.withLock { $0.filter.handle(of: file) }
         let report = await withCheckedContinuation { continuation in
             let ended = state.withLock { state in
@@ -71,6 +78,35 @@ extension MountHandler {
         state.withLock { $0.filter.growthReturned(file) }
         if case .failed(let error) = answer.result { return error }
         return nil
+    }
+
+    /// Requests and returns of one file's growth go one after another, each with its reply: the
+    /// coordinator could not tell a late return of an old growth from that of a new one.
+    private func takeTurn(_ file: FileIndex) async {
+        await withCheckedContinuation { continuation in
+            let isFree = state.withLock { state in
+                if state.growthTurns[file] == nil {
+                    state.growthTurns[file] = []
+                    return true
+                }
+                state.growthTurns[file]?.append(continuation)
+                return false
+            }
+            if isFree { continuation.resume() }
+        }
+    }
+
+    private func endTurn(_ file: FileIndex) {
+        let next: CheckedContinuation<Void, Never>? = state.withLock { state in
+            guard var waiting = state.growthTurns[file], !waiting.isEmpty else {
+                state.growthTurns[file] = nil
+                return nil
+            }
+            let next = waiting.removeFirst()
+            state.growthTurns[file] = waiting
+            return next
+        }
+        next?.resume()
     }
 
     /// A recall of the coordinator's; returns once no direct I/O is left in the range.
@@ -116,6 +152,8 @@ extension MountHandler {
                 log.error("an open file was lost with its coordinator", metadata: ["error": "\(error)"])
             }
         }
+        // Everything is told: the coordinator's grace need not wait for this node any more.
+        _ = await link.call(.root)
         for (file, report) in reports {
             guard let size = report.grownSizeBytes else { continue }
             var change = AttributeChange()

@@ -29,6 +29,8 @@ final class MountHandler: FUSEHandler {
         var lockWaits: [UInt64: UInt64] = [:]
         /// Files on which record locks were taken here.
         var lockedFiles: Set<FileHandle> = []
+        /// Whose turn it is to ask for a file's growth or to return it, and who waits for that.
+        var growthTurns: [FileIndex: [CheckedContinuation<Void, Never>]] = [:]
         /// How far a file's last growth reached beyond what was asked, for the next one.
         var growthAheadBytes: [FileIndex: UInt64] = [:]
     }

@@ -13,7 +13,7 @@ struct CovolStore: AsyncParsableCommand {
             The cluster store is what the nodes of a Covolume cluster agree on: a small \
             transactional key-value store with leases and watches. For the nodes of one machine \
             it is a SQLite database that this one process holds; covold connects to its socket. \
-            Clusters of several machines use etcd instead and do not need this program.
+            Clusters of several machines will use etcd, which is not there yet.
 
             The database is made if it does not exist. Beside it appear FILE-wal, which belongs \
             to it, and FILE.lock, which keeps a second process away. A database that is damaged \

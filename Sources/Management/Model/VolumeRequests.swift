@@ -9,22 +9,26 @@ public struct VolumeAddRequest: Sendable, Equatable {
     /// With `format` the file system to make (nil: XFS); without it the one that is expected there
     /// (nil: either).
     public var filesystem: FileSystemKind?
-    /// Make a file system. What is on the device is lost.
+    /// Make a file system on a blank device.
     public var format: Bool
+    /// The operator named the device as one whose contents may go: `format` takes it as it is.
+    public var overwrite: Bool
 
     public init(
-        device: String, name: String? = nil, filesystem: FileSystemKind? = nil, format: Bool = false
+        device: String, name: String? = nil, filesystem: FileSystemKind? = nil,
+        format: Bool = false, overwrite: Bool = false
     ) {
         self.device = device
         self.name = name
         self.filesystem = filesystem
         self.format = format
+        self.overwrite = overwrite
     }
 }
 
 extension VolumeAddRequest: Codable {
     private enum CodingKeys: String, CodingKey {
-        case device, name, filesystem, format
+        case device, name, filesystem, format, overwrite
     }
 
     public init(from decoder: any Decoder) throws {
@@ -40,6 +44,7 @@ extension VolumeAddRequest: Codable {
             return kind
         }
         format = try container.decodeIfPresent(Bool.self, forKey: .format) ?? false
+        overwrite = try container.decodeIfPresent(Bool.self, forKey: .overwrite) ?? false
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -48,6 +53,7 @@ extension VolumeAddRequest: Codable {
         try container.encodeIfPresent(name, forKey: .name)
         try container.encodeIfPresent(filesystem?.rawValue, forKey: .filesystem)
         try container.encode(format, forKey: .format)
+        if overwrite { try container.encode(overwrite, forKey: .overwrite) }
     }
 }
 
