@@ -176,6 +176,9 @@ let package = Package(
                 lifecycle,
             ], swiftSettings: strict),
         .testTarget(
+            name: "IntegrationTests",
+            dependencies: ["CLinux", "LabKit"], swiftSettings: strict),
+        .testTarget(
             name: "LabKitTests", dependencies: ["ClusterAuthority", "LabKit"],
             swiftSettings: strict),
     ],

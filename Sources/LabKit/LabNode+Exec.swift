@@ -16,6 +16,10 @@ extension LabNode {
             throw LabError.system("setns", plan.namespace, error: -entered)
         }
         let variables = command.environment.map { "\($0.key)=\($0.value)" }
+        // This is a thread of Swift's, which has most signals blocked; exec(3) would keep that.
+        var none = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, nil)
         let error = withCStrings(words) { argv in
             withCStrings(variables) { envp in
                 execve(program, argv, envp)

@@ -53,7 +53,7 @@ extension MountHandler {
         case .statfs:
             await statistics(reply)
         case .getxattr, .setxattr, .listxattr, .removexattr:
-            await extendedAttributes(request, handle, reply)
+            await extendedAttributes(request, context, handle, reply)
         case .getlk(let lock):
             await testLock(handle, lock, reply)
         case .setlk(let lock):
@@ -94,13 +94,17 @@ extension MountHandler {
     }
 
     /// Answers a value; with a size, as getxattr(2) and listxattr(2) want it.
-    func answerBytes(_ operation: Operation, size: UInt32?, _ reply: FUSEReplyPort) async {
+    func answerBytes(
+        _ operation: Operation, size: UInt32?, hidesTrusted: Bool = false, _ reply: FUSEReplyPort
+    ) async {
         let bytes: [UInt8]
         switch await link.call(operation).result {
         case .bytes(let value):
             bytes = value
         case .names(let names):
-            bytes = names.flatMap { $0 + [0] }
+            let shown =
+                hidesTrusted ? names.filter { !$0.starts(with: "trusted.".utf8) } : names
+            bytes = shown.flatMap { $0 + [0] }
         case .failed(let error):
             reply.error(error)
             return
@@ -158,13 +162,16 @@ extension MountHandler {
     }
 
     private func extendedAttributes(
-        _ request: FUSERequest, _ handle: FileHandle, _ reply: FUSEReplyPort
+        _ request: FUSERequest, _ context: FUSEContext, _ handle: FileHandle,
+        _ reply: FUSEReplyPort
     ) async {
         switch request {
         case .getxattr(let name, let size):
             await answerBytes(.extendedAttribute(handle, name: name), size: size, reply)
         case .listxattr(let size):
-            await answerBytes(.extendedAttributes(handle), size: size, reply)
+            // The coordinator lists them as root; to others trusted ones do not show, see xattr(7).
+            await answerBytes(
+                .extendedAttributes(handle), size: size, hidesTrusted: context.userID != 0, reply)
         case .setxattr(let name, let value, let flags, _):
             await answerDone(
                 .setExtendedAttribute(handle, name: name, value: value, flags: flags), reply)
