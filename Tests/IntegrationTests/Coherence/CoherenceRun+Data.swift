@@ -13,8 +13,12 @@ extension CoherenceRun {
         let start = random.below(pool.count - length)
         let source = UnsafeRawBufferPointer(rebasing: pool[start..<start + length])
         let stamp = Self.stamp()
-        note("node \(open.node) \(what) file \(open.file.number) [\(offset), +\(length)) of \(open.file.size)")
-        let done = try call(what) { pwrite(open.descriptor, source.baseAddress!, length, off_t(offset)) }
+        note(
+            "node \(open.node) \(what) file \(open.file.number) [\(offset), +\(length)) of \(open.file.size)"
+        )
+        let done = try call(what) {
+            pwrite(open.descriptor, source.baseAddress!, length, off_t(offset))
+        }
         if done != length { throw mismatch("wrote \(done) of \(length)") }
         open.file.write(source, at: offset)
         open.file.changed(since: stamp)
@@ -40,7 +44,9 @@ extension CoherenceRun {
     /// Lengthens the file by much, at its end or near it.
     func writeLarge() throws {
         guard let open = randomOpen(), !open.isAppend else { return }
-        let length = (64 << 10) + random.below(15) * 65536 + (random.chance(1, of: 3) ? random.below(4096) : 0)
+        let length =
+            (64 << 10) + random.below(15) * 65536
+            + (random.chance(1, of: 3) ? random.below(4096) : 0)
         let end = random.chance(1, of: 2) ? open.file.size & ~4095 : open.file.size
         let offset = min(end, ModelFile.maximumBytes - length)
         try put(open, max(0, offset), length, "write much")
@@ -79,7 +85,8 @@ extension CoherenceRun {
         let found = UnsafeRawBufferPointer(rebasing: buffer[..<got])
         guard let differing = file.firstDifference(found, at: offset) else { return }
         let shown = { (bytes: UnsafeRawBufferPointer, at: Int) in
-            bytes[at..<min(at + 16, bytes.count)].map { String($0, radix: 16) }.joined(separator: " ")
+            bytes[at..<min(at + 16, bytes.count)].map { String($0, radix: 16) }.joined(
+                separator: " ")
         }
         let last = found.indices.last { found[$0] != file.bytes[offset + $0] }! + offset
         throw mismatch(
@@ -108,12 +115,15 @@ extension CoherenceRun {
         file.truncate(size)
     }
 
-    private func allocate(_ mode: Int32, _ what: String, maximum: Int) throws -> (Open, Range<Int>)? {
+    private func allocate(_ mode: Int32, _ what: String, maximum: Int) throws -> (Open, Range<Int>)?
+    {
         guard let open = randomOpen() else { return nil }
         let unit = random.chance(1, of: 2) ? 4096 : 1
         let offset = randomPlace(open.file, beyond: 4096, unit: unit)
         let length = max(unit, (1 + random.below(maximum)) / unit * unit)
-        note("node \(open.node) \(what) file \(open.file.number) [\(offset), +\(length)) of \(open.file.size)")
+        note(
+            "node \(open.node) \(what) file \(open.file.number) [\(offset), +\(length)) of \(open.file.size)"
+        )
         try call(what) { Linux.fallocate(open.descriptor, mode, offset, length) }
         open.file.timeExact = nil
         return (open, offset..<offset + length)
@@ -150,7 +160,9 @@ extension CoherenceRun {
         note("node \(open.node) seek file \(file.number) from \(from) of \(file.size)")
         var data = Linux.seek(open.descriptor, from, covol_seek_data)
         if data < 0 {
-            guard errno == ENXIO else { throw mismatch("SEEK_DATA: \(String(cString: strerror(errno)))") }
+            guard errno == ENXIO else {
+                throw mismatch("SEEK_DATA: \(String(cString: strerror(errno)))")
+            }
             data = file.size
         }
         guard data >= from, data <= file.size, file.isZero(from..<data) else {
@@ -167,8 +179,10 @@ extension CoherenceRun {
 
     func copy() throws {
         guard let source = randomOpen(),
-            let target = opens.filter({ $0.node == source.node && !$0.isAppend && $0.file !== source.file })
-                .randomElement(using: &random), source.file.size > 0
+            let target = opens.filter({
+                $0.node == source.node && !$0.isAppend && $0.file !== source.file
+            })
+            .randomElement(using: &random), source.file.size > 0
         else { return }
         let from = random.below(source.file.size)
         let to = randomPlace(target.file, beyond: 10_000, unit: random.chance(1, of: 2) ? 4096 : 1)
@@ -198,6 +212,8 @@ extension CoherenceRun {
     func synchronize() throws {
         guard let open = randomOpen() else { return }
         note("node \(open.node) fsync file \(open.file.number)")
-        try call("fsync") { random.chance(1, of: 2) ? fsync(open.descriptor) : fdatasync(open.descriptor) }
+        try call("fsync") {
+            random.chance(1, of: 2) ? fsync(open.descriptor) : fdatasync(open.descriptor)
+        }
     }
 }

@@ -122,7 +122,9 @@ extension CoherenceRun {
         let new = (directory == 0 ? "left" : "right") + "\(random.below(3))"
         guard new != directoryNames[directory] else { return }
         note("node \(node) rename directory \(directory) to \(new)")
-        try call("rename of a directory") { Glibc.rename(old, "\(place.nodes[node])/\(top)/\(new)") }
+        try call("rename of a directory") {
+            Glibc.rename(old, "\(place.nodes[node])/\(top)/\(new)")
+        }
         directoryNames[directory] = new
     }
 

@@ -8,7 +8,7 @@ extension IntegrationTests {
     @Suite struct CoherenceTests {
         private static let environment = ProcessInfo.processInfo.environment
         private static let seconds =
-            environment["COVOL_COHERENCE_SECONDS"].flatMap { Double($0) } ?? 8
+            environment["COVOL_COHERENCE_SECONDS"].flatMap { Double($0) } ?? 6
         private static let operations =
             environment["COVOL_COHERENCE_OPERATIONS"].flatMap { Int($0) } ?? 1_000_000
 
@@ -24,7 +24,9 @@ extension IntegrationTests {
             }
         }
 
-        private func place(_ lab: Lab, _ nodes: [LabNode], _ observer: LabNode) -> CoherenceRun.Place {
+        private func place(_ lab: Lab, _ nodes: [LabNode], _ observer: LabNode)
+            -> CoherenceRun.Place
+        {
             CoherenceRun.Place(
                 nodes: nodes.map(\.volumePath), observer: observer.volumePath,
                 label: lab.plan.options.fileSystem.rawValue + "-" + nodes[0].name + nodes[1].name)

@@ -46,7 +46,8 @@ final class ModelFile {
 
     /// Where `found`, read at `offset`, differs; nil where it does not.
     func firstDifference(_ found: UnsafeRawBufferPointer, at offset: Int) -> Int? {
-        guard found.count > 0, memcmp(bytes.baseAddress! + offset, found.baseAddress!, found.count) != 0
+        guard found.count > 0,
+            memcmp(bytes.baseAddress! + offset, found.baseAddress!, found.count) != 0
         else { return nil }
         return found.indices.first { found[$0] != bytes[offset + $0] }.map { $0 + offset }
     }

@@ -35,7 +35,9 @@ struct ModelLocks {
 
     mutating func unlock(_ holder: LockHolder, _ start: Int, _ last: Int) {
         ranges = ranges.flatMap { held -> [Range] in
-            guard held.holder == holder, held.start <= last, start <= held.last else { return [held] }
+            guard held.holder == holder, held.start <= last, start <= held.last else {
+                return [held]
+            }
             var rest: [Range] = []
             if held.start < start {
                 var before = held

@@ -4,7 +4,8 @@ import Glibc
 @testable import LabKit
 
 /// Whether two arrays agree in a range; an unoptimised `==` takes its time.
-func isEqual(_ first: [UInt8], _ second: [UInt8], _ range: Range<Int>, from offset: Int = 0) -> Bool {
+func isEqual(_ first: [UInt8], _ second: [UInt8], _ range: Range<Int>, from offset: Int = 0) -> Bool
+{
     first.withUnsafeBytes { first in
         second.withUnsafeBytes { second in
             memcmp(

@@ -12,7 +12,8 @@ extension IntegrationTests {
                 let image = "image-\(cache).qcow2"
                 let io = "qemu-io -t \(cache) -f qcow2"
                 try await one.shell("qemu-img create -q -f qcow2 \(image) 256M")
-                try await two.shell("\(io) -c 'write -P 0x5a 0 6M' -c 'write -P 0xa5 100M 64k' \(image)")
+                try await two.shell(
+                    "\(io) -c 'write -P 0x5a 0 6M' -c 'write -P 0xa5 100M 64k' \(image)")
                 try await three.shell("qemu-img snapshot -c first \(image)")
                 try await three.shell("\(io) -c 'write -P 0x33 2M 1M' \(image)")
                 try await expectPattern(
@@ -21,12 +22,14 @@ extension IntegrationTests {
                 try await two.shell("qemu-img snapshot -l \(image) | grep -q first")
                 try await three.shell(
                     "qemu-img convert -t \(cache) -T \(cache) -O raw \(image) \(image).raw; "
-                        + "qemu-img convert -t \(cache) -T \(cache) -c -O qcow2 \(image).raw \(image).again")
+                        + "qemu-img convert -t \(cache) -T \(cache) -c -O qcow2 \(image).raw \(image).again"
+                )
                 try await one.shell("qemu-img compare -q \(image) \(image).raw")
                 try await two.shell("qemu-img compare -q \(image) \(image).again")
                 try await one.shell("qemu-img snapshot -a first \(image)")
                 try await expectPattern(two, "\(io) -r -c 'read -P 0x5a 0 6M' \(image)")
-                try await three.shell("qemu-img snapshot -d first \(image); qemu-img check -q \(image)")
+                try await three.shell(
+                    "qemu-img snapshot -d first \(image); qemu-img check -q \(image)")
                 try await two.shell("rm \(image) \(image).raw \(image).again")
             }
         }

@@ -25,7 +25,8 @@ extension IntegrationTests {
             try await SharedLab.use { lab in
                 let node = try await lab.others()[0]
                 try await node.shell(
-                    "head -c 20M /dev/urandom >mapped; fallocate -p -o 5M -l 1M mapped; sync mapped")
+                    "head -c 20M /dev/urandom >mapped; fallocate -p -o 5M -l 1M mapped; sync mapped"
+                )
                 let path = node.volumePath + "/mapped"
                 let map = try await node.covolJSON([Extent].self, ["file", "map", path])
                 let written = map.filter { $0.state == "written" }
@@ -88,12 +89,16 @@ extension IntegrationTests {
                     try require(file >= 0, "open: \(String(cString: strerror(errno)))")
                     defer { close(file) }
                     let shared = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
-                    try require(shared == MAP_FAILED && errno == ENODEV, "a shared map: errno \(errno)")
+                    try require(
+                        shared == MAP_FAILED && errno == ENODEV, "a shared map: errno \(errno)")
                     let own = mmap(nil, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0)
-                    guard let own, own != MAP_FAILED else { throw Finding("a private map is refused") }
+                    guard let own, own != MAP_FAILED else {
+                        throw Finding("a private map is refused")
+                    }
                     defer { munmap(own, 8192) }
                     let bytes = own.bindMemory(to: UInt8.self, capacity: 8192)
-                    try require(bytes[0] == 97 && bytes[8191] == 97, "a private map shows other bytes")
+                    try require(
+                        bytes[0] == 97 && bytes[8191] == 97, "a private map shows other bytes")
                 }
             }
         }

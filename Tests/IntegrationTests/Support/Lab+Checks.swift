@@ -34,7 +34,8 @@ extension Lab {
             ? ["xfs_repair", "-n", "-f", image] : ["e2fsck", "-f", "-n", image]
         let result = try await Command(words, timeoutSeconds: 120).run()
         try require(
-            result.status == 0, "\(words): status \(result.status)\n\(result.stdout)\(result.stderr)")
+            result.status == 0,
+            "\(words): status \(result.status)\n\(result.stdout)\(result.stderr)")
     }
 }
 
@@ -59,7 +60,9 @@ extension LabNode {
     }
 
     /// Runs `covol` and decodes what it prints.
-    func covolJSON<Value: Decodable>(_ type: Value.Type, _ arguments: [String]) async throws -> Value {
+    func covolJSON<Value: Decodable>(_ type: Value.Type, _ arguments: [String]) async throws
+        -> Value
+    {
         let result = try await check([lab.binaries.covol] + arguments + ["--json"])
         return try JSONDecoder().decode(type, from: Data(result.stdoutBytes))
     }

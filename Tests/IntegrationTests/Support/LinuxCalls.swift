@@ -19,12 +19,14 @@ enum Linux {
         return -1
     }
 
-    private typealias CopyFileRange = @convention(c) (
-        Int32, UnsafeMutablePointer<Int64>?, Int32, UnsafeMutablePointer<Int64>?, Int, UInt32
-    ) -> Int
+    private typealias CopyFileRange =
+        @convention(c) (
+            Int32, UnsafeMutablePointer<Int64>?, Int32, UnsafeMutablePointer<Int64>?, Int, UInt32
+        ) -> Int
 
     /// copy_file_range(2).
-    static func copy(_ source: Int32, _ from: Int, _ target: Int32, _ to: Int, _ length: Int) -> Int {
+    static func copy(_ source: Int32, _ from: Int, _ target: Int32, _ to: Int, _ length: Int) -> Int
+    {
         guard let symbol = dlsym(nil, "copy_file_range") else {
             preconditionFailure("the C library has no copy_file_range")
         }

@@ -1,0 +1,45 @@
+import Foundation
+@testable import LabKit
+import Testing
+
+extension IntegrationTests {
+    @Suite struct FullVolumeTests {
+        /// Who fills the volume gets ENOSPC; everybody else reads and writes on in place.
+        @Test(arguments: [(LabFileSystem.xfs, 300), (.ext4, 96)])
+        func onlyTheWriterFeelsIt(_ fileSystem: LabFileSystem, _ sizeMiB: Int) async throws {
+            let options = LabOptions.test(
+                fileSystem: fileSystem, sizeBytes: Int64(sizeMiB) << 20)
+            try await withLab(options) { lab in
+                let coordinator = try await lab.coordinator()
+                let others = try await lab.others()
+                try await coordinator.shell("head -c 8M /dev/urandom >kept; sync kept")
+                for command in [
+                    "dd if=/dev/zero of=filler bs=1M oflag=direct", "cat /dev/zero >filler2",
+                    "yes more | dd of=filler3 bs=1000 oflag=append conv=notrunc iflag=fullblock",
+                    "fallocate -l 200M filler4",
+                ] {
+                    let result = try await others[0].run(
+                        ["bash", "-c", "cd '\(others[0].volumePath)'; \(command)"],
+                        timeoutSeconds: 120)
+                    #expect(
+                        result.status != 0 && result.stderr.contains("No space left"),
+                        "\(command): status \(result.status) \(result.stderr.suffix(300))")
+                }
+                for (node, reader) in [
+                    (others[1], others[0]), (coordinator, others[1]), (others[0], coordinator),
+                ] {
+                    try await node.shell(
+                        "dd if=/dev/urandom of='\(lab.plan.directory)/part' bs=1M count=3 status=none; "
+                            + "dd if='\(lab.plan.directory)/part' of=kept bs=1M seek=2 conv=notrunc,fsync status=none"
+                    )
+                    try await reader.shell(
+                        "cmp <(dd if=kept bs=1M skip=2 count=3 status=none) '\(lab.plan.directory)/part'"
+                    )
+                }
+                try await others[1].shell("rm filler*")
+                try await others[0].shell("head -c 30M /dev/zero >again; sync again")
+                try await coordinator.shell("test $(stat -c %s again) = $((30 << 20)); rm again")
+            }
+        }
+    }
+}
