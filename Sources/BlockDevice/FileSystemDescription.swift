@@ -17,6 +17,12 @@ public struct FileSystemDescription: Hashable, Sendable {
     /// What an operator should know about a volume with this file system.
     public var notes: [String] = []
 
+    /// The logical blocks that a loop device under this file system must have: XFS mounts on none
+    /// that are larger than its sectors.
+    public var loopBlockSizeBytes: UInt32 {
+        UInt32(min(max(sectorSizeBytes, 512), Limits.blockSizeBytes))
+    }
+
     /// Refuses features of a mask that are not in `known`.
     mutating func take(
         _ mask: UInt32, known: [(bit: UInt32, name: String)], unknown word: String

@@ -24,7 +24,11 @@ public enum OwnershipMark {
     ) throws(HostFileSystemError) -> [UInt8]? {
         let loop: LoopDevice
         do throws(BlockDeviceError) {
-            loop = try LoopDevice(attaching: path, isReadOnly: true)
+            let found = try DeviceInspector.inspect(path).fileSystem
+            loop = try LoopDevice(
+                attaching: path, isReadOnly: true,
+                logicalBlockSizeBytes: found?.loopBlockSizeBytes
+                    ?? UInt32(Limits.blockSizeBytes))
         } catch {
             throw HostFileSystemError(error.message, code: error.code)
         }

@@ -19,12 +19,16 @@ final class CoordinatorHost: Sendable {
         device: String, kind: FileSystemKind, epoch: Epoch, mark: VolumeMark,
         removesOrphans: Bool, log: Logger
     ) throws {
-        let holders = try DeviceInspector.inspect(device).holders
-        guard holders.isEmpty else {
+        let contents = try DeviceInspector.inspect(device)
+        guard contents.holders.isEmpty else {
             throw NodeError(
-                "\(device) is in use on this node: \(holders.joined(separator: "; "))")
+                "\(device) is in use on this node: \(contents.holders.joined(separator: "; "))")
         }
-        let loop = try LoopDevice(attaching: device)
+        guard let found = contents.fileSystem, found.kind == kind else {
+            throw NodeError("\(device) does not hold the \(kind.rawValue) that it should")
+        }
+        let loop = try LoopDevice(
+            attaching: device, logicalBlockSizeBytes: found.loopBlockSizeBytes)
         do {
             let volume = try HostVolume.mount(device: loop.path, kind: kind)
             do {
