@@ -82,7 +82,8 @@ let package = Package(
         .target(
             name: "VolumeMount",
             dependencies: [
-                "CLinux", "FilterCore", "FUSE", "VolumeModel", "VolumeProtocol", nio("NIOCore"), log,
+                "CLinux", "FilterCore", "FUSE", "VolumeModel", "VolumeProtocol", nio("NIOCore"),
+                log,
             ], swiftSettings: strict),
         .target(
             name: "Management",

@@ -25,7 +25,8 @@ extension CoordinatorCore {
         {
             wanted.append(
                 WantedRecall(
-                    session: growth.session, file: need.file, range: tail(of: need.file, from: .max)))
+                    session: growth.session, file: need.file, range: tail(of: need.file, from: .max)
+                ))
         }
         if need.collectedWrites {
             let others = state.layouts.keys.filter { holder in

@@ -35,7 +35,8 @@ public struct CoordinatorCore: Sendable {
     }
 
     /// Takes an event and appends what is to be done, in that order.
-    public mutating func handle(_ event: CoordinatorEvent, into actions: inout [CoordinatorAction]) {
+    public mutating func handle(_ event: CoordinatorEvent, into actions: inout [CoordinatorAction])
+    {
         switch event {
         case .sessionOpened(let session):
             sessions.insert(session)
@@ -107,7 +108,9 @@ public struct CoordinatorCore: Sendable {
 extension CoordinatorCore {
     /// Whose request a task serves; nil for the coordinator's own.
     public func request(of task: TaskID) -> (session: NodeIdentity, sequence: UInt64)? {
-        guard case .request(let session, let sequence, _)? = tasks[task]?.purpose else { return nil }
+        guard case .request(let session, let sequence, _)? = tasks[task]?.purpose else {
+            return nil
+        }
         return (session, sequence)
     }
 }

@@ -63,7 +63,8 @@ extension CommandRunner {
         case .seek(let file, let offset, let target):
             return answer(
                 .offset(
-                    try volume.seek(file, offsetBytes: offset, to: target == .data ? .data : .hole)))
+                    try volume.seek(file, offsetBytes: offset, to: target == .data ? .data : .hole))
+            )
         case .copyRange(let source, let from, let target, let to, let length):
             let copied = try volume.copyRange(
                 from: source, offsetBytes: from, to: target, offsetBytes: to,

@@ -179,7 +179,8 @@ final class CommandRunner: Sendable {
         do throws(ErrorCode) {
             let count = try directory.removeAll()
             if count > 0 {
-                log.info("removed files that were in use when they lost their last name",
+                log.info(
+                    "removed files that were in use when they lost their last name",
                     metadata: ["count": "\(count)"])
             }
         } catch {

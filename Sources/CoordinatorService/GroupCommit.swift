@@ -96,7 +96,11 @@ final class GroupCommit: Sendable {
             do { try flush() } catch { hasFailed = true }
         }
         let ready = state.withLock { state in
-            if hasFailed { state.hasFailed = true } else { state.durable = max(state.durable, target) }
+            if hasFailed {
+                state.hasFailed = true
+            } else {
+                state.durable = max(state.durable, target)
+            }
             let isBroken = state.hasFailed
             let durable = state.durable
             let ready = state.waiters.filter { isBroken || $0.number <= durable }

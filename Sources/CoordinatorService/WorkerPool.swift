@@ -24,7 +24,8 @@ final class WorkerPool: Sendable {
                 do {
                     try HostThread.prepare()
                 } catch {
-                    fatalError("a file system thread could not be prepared (root is needed): \(error)")
+                    fatalError(
+                        "a file system thread could not be prepared (root is needed): \(error)")
                 }
                 run()
             }

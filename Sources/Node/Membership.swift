@@ -73,7 +73,8 @@ actor Membership {
         do {
             _ = try await store.put(key, value, lease: lease)
         } catch {
-            log.warning("a state was not published", metadata: ["key": "\(key)", "error": "\(error)"])
+            log.warning(
+                "a state was not published", metadata: ["key": "\(key)", "error": "\(error)"])
         }
     }
 

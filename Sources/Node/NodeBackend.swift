@@ -62,7 +62,8 @@ struct NodeBackend: ManagementBackend {
             ])
         guard response.succeeded else {
             throw ManagementError.conflict(
-                "there is a volume \(newName) already; choose another name, or rename that one first")
+                "there is a volume \(newName) already; choose another name, or rename that one first"
+            )
         }
         try await waitUntilEverywhere(record, progress: { _ in })
         return try await summary(record)
@@ -79,7 +80,8 @@ struct NodeBackend: ManagementBackend {
         var shown = 0
         while try await context.store.get(StoreKeys.volume(record.id)).entry != nil {
             let left = try await context.store.range(
-                prefix: StoreKeys.attachments(record.id)).entries
+                prefix: StoreKeys.attachments(record.id)
+            ).entries
             if left.count != shown {
                 shown = left.count
                 await progress("nodes that still use it: \(left.count)")
@@ -103,7 +105,8 @@ struct NodeBackend: ManagementBackend {
         var rows: [VolumeNodeState] = []
         for record in try await records() {
             var states: [String: StateRecord] = [:]
-            for entry in try await context.store.range(prefix: StoreKeys.states(record.id)).entries {
+            for entry in try await context.store.range(prefix: StoreKeys.states(record.id)).entries
+            {
                 let node = entry.key.dropFirst(StoreKeys.states(record.id).count)
                 states[String(node)] = try entry.decoded(as: StateRecord.self)
             }
@@ -123,7 +126,8 @@ struct NodeBackend: ManagementBackend {
         let prefix = context.root + "/"
         guard request.path.hasPrefix(prefix) else {
             throw ManagementError.invalidRequest(
-                "\(request.path) is not on a volume of this node; volumes are below \(context.root)")
+                "\(request.path) is not on a volume of this node; volumes are below \(context.root)"
+            )
         }
         let parts = request.path.dropFirst(prefix.count).split(separator: "/").map(String.init)
         guard let name = parts.first,

@@ -35,7 +35,9 @@ public struct NodeDaemon: Sendable {
         let services = try await wire(store: store, credentials: credentials)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: services.map { ServiceGroupConfiguration.ServiceConfiguration(service: $0) },
+                services: services.map {
+                    ServiceGroupConfiguration.ServiceConfiguration(service: $0)
+                },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
         do {
             try await group.run()
@@ -69,7 +71,8 @@ public struct NodeDaemon: Sendable {
             peers: { peers })
         let manager = VolumeManager(context: context)
         router.use(manager)
-        let backend = NodeBackend(context: context, manager: manager, storePath: configuration.store)
+        let backend = NodeBackend(
+            context: context, manager: manager, storePath: configuration.store)
         return [
             ClosingService(membership: membership, peers: peers, server: server),
             VolumeService(manager: manager),

@@ -22,7 +22,8 @@ final class PeerPort: NodePort {
     func recall(
         _ file: FileHandle, _ range: ByteRange, _ generation: LayoutGeneration
     ) async -> WriteReport? {
-        guard case .returned(let report)? = await ask(.recall(header, file, range, generation)) else {
+        guard case .returned(let report)? = await ask(.recall(header, file, range, generation))
+        else {
             return nil
         }
         return report

@@ -95,8 +95,9 @@ actor VolumeInstance {
             }
             mine.incarnation = context.incarnation.number
             mine.phase = .assigned
-            guard let revision = try await context.store.compareAndPutJSON(
-                key, modRevision: current.entry.modRevision, mine)
+            guard
+                let revision = try await context.store.compareAndPutJSON(
+                    key, modRevision: current.entry.modRevision, mine)
             else { throw NodeError("the ownership record changed meanwhile") }
             try await start(mine)
             mine.phase = .serving

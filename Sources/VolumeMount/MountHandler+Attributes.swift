@@ -75,7 +75,9 @@ extension MountHandler {
                 nodes.remember(handle, attributes)
                 return .success(attributes)
             case .failed(.stale):
-                if let attributes = nodes.attributesOfRemoved(handle) { return .success(attributes) }
+                if let attributes = nodes.attributesOfRemoved(handle) {
+                    return .success(attributes)
+                }
                 return .failure(.stale)
             case .failed(let error):
                 return .failure(error)

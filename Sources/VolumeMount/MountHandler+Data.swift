@@ -119,7 +119,8 @@ extension MountHandler {
                 tag: UInt64(token.number))
         case .needsLayout(let range) where attempts < Self.layoutAttemptsMaximum:
             park(.write(request), slot, attempts: attempts, file: request.file, range)
-        case .extends where attempts < Self.layoutAttemptsMaximum && size >= MountLimits.growthMinimumBytes:
+        case .extends
+        where attempts < Self.layoutAttemptsMaximum && size >= MountLimits.growthMinimumBytes:
             grow(request, slot, attempts: attempts)
         case .needsLayout, .extends, .redirect:
             redirect(request, slot)
@@ -182,8 +183,10 @@ extension MountHandler {
         _ request: DataRequest, _ slot: FUSESlot, attempts: Int, file: FileIndex, _ range: ByteRange
     ) {
         let (tag, handle) = state.withLock { state in
-            (state.park(ParkedRequest(request: request, attempts: attempts + 1)),
-             state.filter.handle(of: file))
+            (
+                state.park(ParkedRequest(request: request, attempts: attempts + 1)),
+                state.filter.handle(of: file)
+            )
         }
         Task {
             await self.obtainLayout(file, handle, range)
@@ -249,8 +252,10 @@ extension MountHandler {
 
     private func grow(_ request: FUSEWriteRequest, _ slot: FUSESlot, attempts: Int) {
         let (tag, handle) = state.withLock { state in
-            (state.park(ParkedRequest(request: .write(request), attempts: attempts + 1)),
-             state.filter.handle(of: request.file))
+            (
+                state.park(ParkedRequest(request: .write(request), attempts: attempts + 1)),
+                state.filter.handle(of: request.file)
+            )
         }
         Task {
             let size = UInt64(request.sizeBytes)

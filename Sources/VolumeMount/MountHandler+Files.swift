@@ -94,7 +94,9 @@ extension MountHandler {
         func creator(_ umask: UInt32) -> Creator {
             Creator(userID: context.userID, groupID: context.groupID, umask: umask)
         }
-        func name(_ name: [UInt8]) -> NameInDirectory { NameInDirectory(parent: handle, name: name) }
+        func name(_ name: [UInt8]) -> NameInDirectory {
+            NameInDirectory(parent: handle, name: name)
+        }
         let open = newOpen()
         var isOpen = false
         let operation: Operation

@@ -149,7 +149,8 @@ extension MountHandler {
         for (open, file) in state.withLock({ $0.opens }) {
             let answer = await link.call(.open(file, open))
             if case .failed(let error) = answer.result {
-                log.error("an open file was lost with its coordinator", metadata: ["error": "\(error)"])
+                log.error(
+                    "an open file was lost with its coordinator", metadata: ["error": "\(error)"])
             }
         }
         // Everything is told: the coordinator's grace need not wait for this node any more.
@@ -169,7 +170,8 @@ extension MountHandler.State {
         var report: WriteReport
     }
 
-    mutating func newTicket(_ continuation: CheckedContinuation<WriteReport, Never>) -> RecallTicket {
+    mutating func newTicket(_ continuation: CheckedContinuation<WriteReport, Never>) -> RecallTicket
+    {
         lastTicket += 1
         let ticket = RecallTicket(number: lastTicket)
         tickets[ticket] = continuation

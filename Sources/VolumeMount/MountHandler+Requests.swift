@@ -43,9 +43,11 @@ extension MountHandler {
             // What was acknowledged is durable already.
             reply.ok()
         case .readdir(_, let offset, let size):
-            await readDirectory(handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: false), reply)
+            await readDirectory(
+                handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: false), reply)
         case .readdirplus(_, let offset, let size):
-            await readDirectory(handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: true), reply)
+            await readDirectory(
+                handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: true), reply)
         case .fsync(let open, _):
             await synchronize(open, reply)
         case .flush(let open, let owner):
@@ -183,7 +185,8 @@ extension MountHandler {
     }
 
     private func readDirectory(
-        _ handle: FileHandle, _ offset: UInt64, _ empty: FUSEDirectoryBuilder, _ reply: FUSEReplyPort
+        _ handle: FileHandle, _ offset: UInt64, _ empty: FUSEDirectoryBuilder,
+        _ reply: FUSEReplyPort
     ) async {
         var builder = empty
         let operation = Operation.readDirectory(

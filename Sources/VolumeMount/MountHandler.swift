@@ -53,7 +53,8 @@ final class MountHandler: FUSEHandler {
     let onEnd: @Sendable (FUSEEndReason) -> Void
 
     init(
-        root: FileHandle, link: any CoordinatorLink, lun: Int32, rules: SafetyRules, log: Logger, onEnd: @escaping @Sendable (FUSEEndReason) -> Void
+        root: FileHandle, link: any CoordinatorLink, lun: Int32, rules: SafetyRules, log: Logger,
+        onEnd: @escaping @Sendable (FUSEEndReason) -> Void
     ) {
         state = Mutex(State(filter: FilterCore(rules: rules)))
         nodes = NodeTable(root: root)

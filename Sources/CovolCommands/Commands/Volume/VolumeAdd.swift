@@ -51,7 +51,8 @@ struct VolumeAdd: BackendCommand {
         if let overwrite {
             guard format else { throw ValidationError("--overwrite goes with --format") }
             guard overwrite == device else {
-                throw ValidationError("--overwrite \(overwrite) names another device than \(device)")
+                throw ValidationError(
+                    "--overwrite \(overwrite) names another device than \(device)")
             }
         }
     }
