@@ -1,9 +1,11 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: build release test check format fuzz demo clean help
+.PHONY: build release test check format sim fuzz bench demo clean help
 
 FILTER ?=
 ROUNDS ?= 1000000
+SEEDS ?= 100
+START ?= 1
 
 ## build: the debug build, with tests
 build:
@@ -26,6 +28,14 @@ check:
 ## format: format all sources in place
 format:
 	swift format --in-place --recursive Sources Tests Package.swift
+
+## sim: the coordinator's state machine against random requests, SEEDS=100 from START=1
+sim:
+	SEEDS=$(SEEDS) START=$(START) swift test --filter CoreModelTests
+
+## bench: fio on a volume and on the raw LUN, as ratios, with the release build
+bench:
+	@scripts/bench
 
 ## fuzz: the decoders' fuzz tests, ROUNDS=1000000 each
 fuzz:
