@@ -67,6 +67,26 @@ extension NodeBackend {
             path: context.path(of: record.name), fence: "none")
     }
 
+    /// The nodes on which files of a volume are open.
+    func nodesUsing(_ record: VolumeRecord) async throws -> [String] {
+        try await countsOfNodes()
+            .filter { ($0.counts[record.id]?.openFiles ?? 0) > 0 }
+            .map(\.node)
+    }
+
+    /// What each node that answers did, by volume.
+    private func countsOfNodes() async throws -> [(node: String, counts: [String: MountCounts])] {
+        var all: [(node: String, counts: [String: MountCounts])] = []
+        for (node, _) in try await nodeRecords() {
+            if node == context.node {
+                all.append((node, manager.counts))
+            } else if let counts = await statistics(of: node) {
+                all.append((node, counts))
+            }
+        }
+        return all
+    }
+
     private func statistics(of node: String) async -> [String: MountCounts]? {
         do {
             let client = try await context.peers().client(for: node)
@@ -85,14 +105,7 @@ extension NodeBackend {
     func statistics() async throws -> [VolumeStatistics] {
         let records = try await records()
         var rows: [VolumeStatistics] = []
-        for (node, _) in try await nodeRecords() {
-            let counts: [String: MountCounts]
-            if node == context.node {
-                counts = manager.counts
-            } else {
-                guard let answer = await statistics(of: node) else { continue }
-                counts = answer
-            }
+        for (node, counts) in try await countsOfNodes() {
             for record in records {
                 guard let count = counts[record.id] else { continue }
                 rows.append(VolumeStatistics(volume: record.name, node: node, count))

@@ -73,10 +73,12 @@ struct NodeBackend: ManagementBackend {
         _ name: String, progress: @escaping @Sendable (String) async -> Void
     ) async throws {
         var record = try await record(named: name)
+        let users = try await nodesUsing(record)
+        guard users.isEmpty else { throw Self.inUse(on: users) }
         record.phase = .removing
         try await context.store.putJSON(StoreKeys.volume(record.id), record)
         await progress("every node gives the volume up")
-        let deadline = ContinuousClock.now + .seconds(60)
+        let deadline = ContinuousClock.now + .seconds(20)
         var shown = 0
         while try await context.store.get(StoreKeys.volume(record.id)).entry != nil {
             let left = try await context.store.range(
@@ -90,13 +92,17 @@ struct NodeBackend: ManagementBackend {
                 // It goes on where it was: nothing has been lost.
                 record.phase = .active
                 try await context.store.putJSON(StoreKeys.volume(record.id), record)
-                let names = left.map { $0.key.split(separator: "/").last ?? "" }
-                throw ManagementError.conflict(
-                    "the volume is in use on \(names.joined(separator: ", ")); "
-                        + "end what has files open there (fuser -vm shows it), then try again")
+                throw Self.inUse(
+                    on: left.map { String($0.key.split(separator: "/").last ?? "") })
             }
             try await Task.sleep(for: .milliseconds(100))
         }
+    }
+
+    private static func inUse(on nodes: [String]) -> ManagementError {
+        .conflict(
+            "the volume is in use on \(nodes.joined(separator: ", ")); "
+                + "end what has files open there (fuser -vm shows it), then try again")
     }
 
     func volumeStates() async throws -> [VolumeNodeState] {

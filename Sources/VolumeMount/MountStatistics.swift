@@ -12,6 +12,8 @@ public struct MountCounts: Codable, Sendable {
     public var redirectedWriteBytes: UInt64 = 0
     public var metadataOperations: UInt64 = 0
     public var recalls: UInt64 = 0
+    /// Opens that are held now.
+    public var openFiles: Int = 0
 }
 
 /// The counters behind ``MountCounts``: each counts by itself, without order among them.

@@ -43,7 +43,11 @@ public final class VolumeMount: Sendable {
         }
     }
 
-    public var counts: MountCounts { handler.statistics.counts }
+    public var counts: MountCounts {
+        var counts = handler.statistics.counts
+        counts.openFiles = handler.state.withLock { $0.opens.count }
+        return counts
+    }
 
     /// Answers a coordinator's recall once no direct I/O is left in the range.
     public func recall(

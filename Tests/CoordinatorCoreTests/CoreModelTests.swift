@@ -1,4 +1,3 @@
-import Foundation
 import Testing
 import VolumeModel
 import VolumeProtocol
@@ -32,15 +31,7 @@ struct CoreModelTests {
         }
     }
 
-    /// SEEDS and START in the environment choose others, see `make sim`.
-    static var seeds: [Int] {
-        let environment = ProcessInfo.processInfo.environment
-        let start = environment["START"].flatMap { Int($0) } ?? 1
-        let count = environment["SEEDS"].flatMap { Int($0) } ?? 12
-        return Array(start..<start + max(1, count))
-    }
-
-    @Test(arguments: seeds) func nothingIsLost(_ seed: Int) throws {
+    @Test(arguments: ModelSeeds.all) func nothingIsLost(_ seed: Int) throws {
         let violations = try run(seed, rules: .all)
         #expect(violations.isEmpty, "seed \(seed): \(violations)")
     }
