@@ -121,7 +121,7 @@ public final class Coordinator: Sendable {
                     return .notConnected
                 }
                 guard state.waiting[key] == nil else { return .protocolError }
-                guard state.waiting.count < Limits.requestsPerSessionMaximum * 64 else {
+                guard state.waiting.count < ServiceLimits.requestsMaximum else {
                     return .busy
                 }
                 state.waiting[key] = Waiting(continuation: continuation, payload: payload)

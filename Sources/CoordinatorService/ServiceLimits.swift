@@ -1,5 +1,9 @@
+import VolumeModel
+
 /// The bounds of a coordinator's own making.
 enum ServiceLimits {
+    /// Requests of all nodes that wait for their answer; one more gets EBUSY.
+    static let requestsMaximum = 64 * Limits.requestsPerSessionMaximum
     /// Files of which it is remembered whether they share blocks.
     static let sharingKnownMaximum = 65536
     /// The most that one copy moves before it answers.

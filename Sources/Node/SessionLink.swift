@@ -160,6 +160,8 @@ final class SessionLink: CoordinatorLink {
             if error.code == .messageTooLarge { return LinkAnswer(.failed(.invalid)) }
             return nil
         } catch {
+            // Whether it was done is not known: only what may be done twice is asked again.
+            if error is TransportError, operation.isRepeatable { return nil }
             log.warning("a request was lost", metadata: ["error": "\(error)"])
             return LinkAnswer(.failed(.inputOutput))
         }
@@ -172,6 +174,18 @@ extension VolumeProtocol.Operation {
         switch self {
         case .read, .write: .bulk
         default: .metadata
+        }
+    }
+
+    /// Doing it twice is as good as once.
+    var isRepeatable: Bool {
+        switch self {
+        case .root, .lookup, .attributes, .readLink, .readDirectory, .statistics,
+            .extendedAttribute, .extendedAttributes, .seek, .testLock, .read, .layoutGet,
+            .layoutReturn, .synchronize, .cancelLock, .unlockOwner:
+            true
+        default:
+            false
         }
     }
 }

@@ -107,7 +107,7 @@ import Testing
         }
     }
 
-    /// Streams of good frames with damage, cut anywhere. Set COVOLUME_FUZZ_SEED to run one again.
+    /// Streams of good frames with damage, cut anywhere. Set COVOL_FUZZ_SEED to run one again.
     @Test func `damaged streams give frames or an error, and hold one frame at most`() throws {
         let seed = fuzzSeed()
         print("frame fuzz seed \(seed)")

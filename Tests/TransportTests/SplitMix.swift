@@ -13,7 +13,7 @@ struct SplitMix: RandomNumberGenerator {
     }
 }
 
-/// COVOLUME_FUZZ_SEED, or a fixed one: CI is the same every time.
+/// COVOL_FUZZ_SEED, or a fixed one: CI is the same every time.
 func fuzzSeed() -> UInt64 {
-    ProcessInfo.processInfo.environment["COVOLUME_FUZZ_SEED"].flatMap { UInt64($0) } ?? 20_260_728
+    ProcessInfo.processInfo.environment["COVOL_FUZZ_SEED"].flatMap { UInt64($0) } ?? 20_260_728
 }
