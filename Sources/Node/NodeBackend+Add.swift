@@ -161,17 +161,28 @@ extension NodeBackend {
         let deadline = ContinuousClock.now + .seconds(60)
         var shown = -1
         while ContinuousClock.now < deadline {
-            let states = try await volumeStates().filter { $0.volume == record.name }
-            let ready = states.count { $0.state == AccessState.direct.rawValue }
+            let nodes = try await nodeRecords().map(\.0)
+            let showing = try await nodesShowing(record)
+            let ready = nodes.count { showing.contains($0) }
             if ready != shown {
                 shown = ready
-                await progress("\(ready) of \(states.count) nodes show it")
+                await progress("\(ready) of \(nodes.count) nodes show it")
             }
-            if ready == states.count { return }
+            if ready == nodes.count { return }
             try await Task.sleep(for: .milliseconds(100))
         }
         throw ManagementError.unavailable(
             "not every node shows the volume after a minute; covol volume state tells which, and the "
                 + "log of covold there why")
+    }
+
+    /// The nodes that show a volume at its present name.
+    private func nodesShowing(_ record: VolumeRecord) async throws -> Set<String> {
+        let prefix = StoreKeys.states(record.id)
+        let entries = try await context.store.range(prefix: prefix).entries.filter { entry in
+            let state = try entry.decoded(as: StateRecord.self)
+            return state.state == AccessState.direct.rawValue && state.name == record.name
+        }
+        return Set(entries.map { String($0.key.dropFirst(prefix.count)) })
     }
 }

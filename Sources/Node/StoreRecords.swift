@@ -75,4 +75,6 @@ struct AttachmentRecord: Codable, Sendable, Equatable {
 struct StateRecord: Codable, Sendable, Equatable {
     var state: String
     var reason: String?
+    /// The name under which the node shows the volume.
+    var name: String?
 }

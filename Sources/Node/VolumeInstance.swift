@@ -316,7 +316,9 @@ actor VolumeInstance {
         guard record.phase == .active else { return }
         let state: StateRecord =
             mounted.mount != nil && mounted.isServing
-            ? StateRecord(state: AccessState.direct.rawValue, reason: nil)
+            ? StateRecord(
+                state: AccessState.direct.rawValue, reason: nil,
+                name: mounted.mount?.path.split(separator: "/").last.map(String.init))
             : StateRecord(
                 state: AccessState.unavailable.rawValue,
                 reason: RedirectReason.starting.rawValue)

@@ -167,6 +167,8 @@ static void serve(uint32_t length) {
 static void wake(int signal) { (void)signal; }
 
 int main(int argc, char **argv) {
+    // Whoever started this may be a thread that keeps its capabilities over a change of user.
+    prctl(PR_SET_SECUREBITS, 0, 0, 0, 0);
     static const uint32_t nothing[maximum_arguments];
     if (argc < 4) {
         fprintf(stderr, "usage: posix-helper DIRECTORY UID GID [GROUP]...\n");
