@@ -14,6 +14,37 @@ public struct SafetyRules: OptionSet, Hashable, Sendable {
     public static let freshMount = SafetyRules(rawValue: 1 << 6)
     public static let durableBeforeShown = SafetyRules(rawValue: 1 << 7)
     public static let soleMutator = SafetyRules(rawValue: 1 << 8)
+    public static let attachedBeforeLayout = SafetyRules(rawValue: 1 << 9)
+    public static let fenceBeforeForget = SafetyRules(rawValue: 1 << 10)
+    public static let drainedBeforeRejoin = SafetyRules(rawValue: 1 << 11)
+    public static let oneCoordinator = SafetyRules(rawValue: 1 << 12)
+    public static let epochInEveryMessage = SafetyRules(rawValue: 1 << 13)
+    public static let leaseFromSend = SafetyRules(rawValue: 1 << 14)
+    public static let validAtCompletion = SafetyRules(rawValue: 1 << 15)
+    public static let once = SafetyRules(rawValue: 1 << 16)
+    public static let failedBeforeRedirect = SafetyRules(rawValue: 1 << 17)
 
-    public static let all = SafetyRules(rawValue: (1 << 9) - 1)
+    public static let all = SafetyRules(rawValue: (1 << 18) - 1)
+
+    /// Every rule with its name in `docs/architecture.md`, in the order there.
+    public static let named: [(name: String, rule: SafetyRules)] = [
+        ("durable-before-grant", .durableBeforeGrant),
+        ("clean-before-grant", .cleanBeforeGrant),
+        ("written-before-grant", .writtenBeforeGrant),
+        ("recall-before-remap", .recallBeforeRemap),
+        ("whole-blocks", .wholeBlocks),
+        ("order-of-grant-and-recall", .orderOfGrantAndRecall),
+        ("attached-before-layout", .attachedBeforeLayout),
+        ("fence-before-forget", .fenceBeforeForget),
+        ("drained-before-rejoin", .drainedBeforeRejoin),
+        ("one-coordinator", .oneCoordinator),
+        ("fresh-mount", .freshMount),
+        ("epoch-in-every-message", .epochInEveryMessage),
+        ("lease-from-send", .leaseFromSend),
+        ("valid-at-completion", .validAtCompletion),
+        ("durable-before-shown", .durableBeforeShown),
+        ("once", .once),
+        ("failed-before-redirect", .failedBeforeRedirect),
+        ("sole-mutator", .soleMutator),
+    ]
 }
