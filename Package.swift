@@ -46,6 +46,7 @@ let package = Package(
         .target(
             name: "FilterCore", dependencies: ["VolumeModel", "VolumeProtocol"],
             swiftSettings: pure),
+        .target(name: "ClusterCore", dependencies: ["VolumeModel"], swiftSettings: pure),
         // One kernel interface each
         .target(name: "CLinux", linkerSettings: [.linkedLibrary(":liburing.a")]),
         .target(
@@ -130,6 +131,9 @@ let package = Package(
             swiftSettings: pure),
         .testTarget(
             name: "FilterCoreTests", dependencies: ["FilterCore", "VolumeModel", "VolumeProtocol"],
+            swiftSettings: pure),
+        .testTarget(
+            name: "ClusterCoreTests", dependencies: ["ClusterCore", "VolumeModel"],
             swiftSettings: pure),
         .testTarget(
             name: "RuleTests",

@@ -1,0 +1,211 @@
+import Testing
+import VolumeModel
+
+@testable import ClusterCore
+
+@Suite struct VolumeMemberTests {
+    @Test func aVolumeStarts() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "b")
+        #expect(fixture.records.owner?.phase == .serving)
+        #expect(fixture.members["b"]?.coordinatedEpoch == Epoch(1))
+        for name in ["a", "b", "c"] { #expect(fixture.members[name]?.sessionEpoch == Epoch(1)) }
+    }
+
+    @Test func nobodyMountsBeforeItIsAttached() {
+        var fixture = MemberFixture(["a"])
+        fixture.records.owner = .init(
+            identity: fixture.identity("a"), epoch: Epoch(1), phase: .assigned)
+        fixture.send(.lease(isValid: true), to: "a")
+        fixture.tell()
+        // Not drained: not even attached.
+        #expect(fixture.open.isEmpty)
+        fixture.send(.drained, to: "a")
+        #expect(fixture.open.map(\.action) == [.attach])
+    }
+
+    @Test func aLostCoordinatorIsFencedBeforeItIsSucceeded() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.members["a"] = nil
+        fixture.tell(except: ["a"])
+        // The best candidate acts; the other waits for it.
+        #expect(fixture.open.map(\.node) == ["b"])
+        #expect(fixture.open.first?.action == .fence(fixture.identity("a"), .node))
+        fixture.settle(except: ["a"])
+        #expect(fixture.records.owner?.identity == fixture.identity("b"))
+        #expect(fixture.records.owner?.epoch == Epoch(2))
+        #expect(fixture.members["c"]?.sessionEpoch == Epoch(2))
+        #expect(fixture.records.attachments["a"] == nil)
+    }
+
+    @Test func withoutProofNobodySucceeds() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.members["a"] = nil
+        for _ in 0..<20 {
+            fixture.settle(provesFences: false, except: ["a"])
+            fixture.pass(seconds: 2, except: ["a"])
+        }
+        #expect(fixture.records.owner?.identity == fixture.identity("a"))
+        #expect(fixture.members["b"]?.coordinatedEpoch == nil)
+        // It goes on trying.
+        #expect(fixture.open.contains { $0.action == .fence(fixture.identity("a"), .node) })
+        // The control: without the rule the other node mounts, and there are two.
+        var broken = MemberFixture(["a", "b"], rules: .all.subtracting(.oneCoordinator))
+        broken.start(owner: "a")
+        broken.records.members["a"] = nil
+        broken.settle(provesFences: false, except: ["a"])
+        #expect(broken.members["b"]?.coordinatedEpoch == Epoch(2))
+        #expect(broken.members["a"]?.coordinatedEpoch == Epoch(1))
+    }
+
+    @Test func theNextCandidateActsWhenTheBestDoesNot() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.members["a"] = nil
+        fixture.tell(except: ["a", "b"])
+        #expect(fixture.open.isEmpty)
+        fixture.pass(seconds: 4, except: ["a", "b"])
+        #expect(fixture.open.map(\.node) == ["c"])
+    }
+
+    @Test func aPausedCoordinatorGivesUpWhenItWakes() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.members["a"] = nil
+        fixture.settle(except: ["a"])
+        fixture.open = []
+        fixture.send(.lease(isValid: false), to: "a")
+        #expect(fixture.open.map(\.action) == [.abandon(Epoch(1))])
+        fixture.open = []
+        fixture.send(.abandoned(Epoch(1), isProven: true), to: "a")
+        fixture.send(.records(fixture.records), to: "a")
+        // It was fenced: what was open is lost. (By the old records it would also resign: the store
+        // refuses that, the record is not the one any more.)
+        #expect(fixture.open.map(\.action).contains(.loseEverything))
+        fixture.settle()
+        #expect(fixture.records.owner?.identity == fixture.identity("b"))
+    }
+
+    @Test func aCoordinatorWithoutPathResignsAndItsNodeStays() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        fixture.send(.path(isUsable: false), to: "a")
+        fixture.send(.coordinatorFailed(Epoch(1)), to: "a")
+        fixture.settle()
+        #expect(fixture.records.owner?.identity == fixture.identity("b"))
+        #expect(fixture.records.owner?.phase == .serving)
+        #expect(fixture.members["a"]?.sessionEpoch == Epoch(2))
+        #expect(fixture.records.attachments["a"] != nil)
+    }
+
+    @Test func anUnprovenEndIsFencedByThePath() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        fixture.send(.path(isUsable: false), to: "a")
+        fixture.send(.coordinatorFailed(Epoch(1)), to: "a")
+        fixture.open = []
+        fixture.send(.abandoned(Epoch(1), isProven: false), to: "a")
+        #expect(fixture.open.map(\.action) == [.resign(Epoch(1), .failed)])
+        fixture.records.owner?.phase = .failed
+        fixture.open = []
+        fixture.tell()
+        #expect(fixture.open.map(\.action) == [.fence(fixture.identity("a"), .path)])
+    }
+
+    @Test func aMoveHandsOver() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.owner?.moveTarget = "c"
+        fixture.settle()
+        #expect(fixture.records.owner?.identity == fixture.identity("c"))
+        #expect(fixture.members["a"]?.coordinatedEpoch == nil)
+        #expect(fixture.members["b"]?.sessionEpoch == Epoch(2))
+    }
+
+    @Test func aLostNodeIsForgottenOnceFenced() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.members["c"] = nil
+        fixture.tell(except: ["c"])
+        #expect(fixture.open.map(\.action) == [.fence(fixture.identity("c"), .node)])
+        fixture.open = []
+        fixture.send(.fenced(fixture.identity("c"), .node, isProven: false), to: "a")
+        #expect(fixture.open.isEmpty)
+        fixture.records.attachments["c"] = nil
+        fixture.tell(except: ["c"])
+        #expect(fixture.open.map(\.action) == [.forget(fixture.identity("c"))])
+    }
+
+    @Test func anEarlierLifeIsFencedBeforeTheNext() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "b")
+        // The daemon of a starts again.
+        let earlier = fixture.identity("a")
+        let again = NodeIdentity(name: "a", incarnation: Incarnation(77))
+        fixture.members["a"] = VolumeMember(me: again)
+        fixture.records.members["a"] = again.incarnation
+        fixture.send(.lease(isValid: true), to: "a")
+        fixture.send(.records(fixture.records), to: "a")
+        #expect(fixture.open.isEmpty)
+        fixture.send(.drained, to: "a")
+        #expect(fixture.open.map(\.action) == [.fence(earlier, .node)])
+        fixture.settle()
+        #expect(fixture.records.attachments["a"]?.incarnation == again.incarnation)
+        #expect(fixture.members["a"]?.sessionEpoch == Epoch(1))
+    }
+
+    @Test func aWholeClusterStartsAgain() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        for (number, name) in ["a", "b"].enumerated() {
+            let again = NodeIdentity(name: name, incarnation: Incarnation(UInt64(number) + 50))
+            fixture.members[name] = VolumeMember(me: again)
+            fixture.records.members[name] = again.incarnation
+            fixture.send(.lease(isValid: true), to: name)
+            fixture.send(.drained, to: name)
+        }
+        fixture.settle()
+        fixture.pass(seconds: 4)
+        fixture.settle()
+        #expect(fixture.records.owner?.phase == .serving)
+        #expect(fixture.records.owner?.epoch == Epoch(2))
+        for name in ["a", "b"] { #expect(fixture.members[name]?.sessionEpoch == Epoch(2)) }
+    }
+
+    @Test func aRemovedVolumeStartsNothing() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        fixture.records.isRemoving = true
+        fixture.records.members["a"] = nil
+        fixture.tell(except: ["a"])
+        #expect(fixture.open.isEmpty)
+    }
+}
+
+@Suite struct MembershipLeaseTests {
+    @Test func aLeaseCountsFromTheSending() {
+        let second = MemberFixture.second
+        var lease = MembershipLease()
+        #expect(!lease.isValid(nowNanoseconds: 0))
+        // The answer took four seconds.
+        lease.renewed(sentNanoseconds: second, nowNanoseconds: 5 * second)
+        #expect(lease.coversDirect(nowNanoseconds: 7 * second))
+        #expect(!lease.coversDirect(nowNanoseconds: 8 * second))
+        #expect(lease.isValid(nowNanoseconds: 10 * second))
+        #expect(!lease.isValid(nowNanoseconds: 11 * second))
+        // An earlier renewal that is answered late takes nothing back.
+        lease.renewed(sentNanoseconds: 0, nowNanoseconds: 6 * second)
+        #expect(lease.isValid(nowNanoseconds: 10 * second))
+        lease.ended()
+        #expect(!lease.isValid(nowNanoseconds: 2 * second))
+    }
+
+    @Test func withoutTheRuleItCountsFromTheAnswer() {
+        let second = MemberFixture.second
+        var lease = MembershipLease(rules: .all.subtracting(.leaseFromSend))
+        lease.renewed(sentNanoseconds: second, nowNanoseconds: 5 * second)
+        #expect(lease.isValid(nowNanoseconds: 12 * second))
+    }
+}
