@@ -25,7 +25,10 @@ final class VolumeFixture {
     static func run(
         _ kind: FileSystemKind, isChecked: Bool = true, _ body: (VolumeFixture) throws -> Void
     ) throws {
+        // A thread of the shared pool: what it may do must not outlast the test.
+        let securebits = covol_thread_get_securebits()
         try HostThread.prepare()
+        defer { _ = covol_thread_set_securebits(securebits) }
         let directory = try makeDirectory()
         defer { removeTree(directory) }
         let image = directory + "/lun"

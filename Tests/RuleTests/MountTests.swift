@@ -27,7 +27,10 @@ extension RealVolumes {
                 close(opener)
                 try? mine.detach()
             }
+            // A thread of the shared pool: what it may do must not outlast the test.
+            let securebits = covol_thread_get_securebits()
             try HostThread.prepare()
+            defer { _ = covol_thread_set_securebits(securebits) }
             try make("before", on: mine.path, run.kind)
             // Whoever looks at a device (blkid, a backup, a curious dd) leaves its page cache full.
             readEverything(opener)
