@@ -6,6 +6,7 @@
 #include "covol_file.h"
 #include "covol_fuse.h"
 #include "covol_process.h"
+#include "covol_scsi.h"
 #include "covol_uring.h"
 
 #endif

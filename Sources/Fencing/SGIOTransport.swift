@@ -1,0 +1,77 @@
+import CLinux
+import Glibc
+import VolumeModel
+
+/// A path by the kernel's SCSI generic interface: ioctl(SG_IO) on a SCSI disk's block device or its
+/// `/dev/sg` device. Needs CAP_SYS_RAWIO.
+public final class SGIOTransport: SCSITransport {
+    public let name: String
+    private let number: Int32
+    private let timeoutSeconds: Double
+
+    /// - Throws: `unsupported` where it cannot be opened or takes no SCSI commands.
+    public init(
+        device: String, timeoutSeconds: Double = FencingLimits.commandTimeoutSeconds
+    ) throws(FenceError) {
+        name = device
+        self.timeoutSeconds = timeoutSeconds
+        // Non-blocking: the open must not wait for a drive to become ready.
+        number = open(device, O_RDWR | O_CLOEXEC | O_NONBLOCK)
+        guard number >= 0 else {
+            throw .unsupported("\(device) cannot be opened: \(text(ofErrno: errno))")
+        }
+    }
+
+    deinit { close(number) }
+
+    public func execute(
+        cdb: [UInt8], dataOut: [UInt8], dataInMaximum: Int
+    ) throws(FenceError) -> SCSIResponse {
+        precondition((6...16).contains(cdb.count), "a command of \(cdb.count) bytes")
+        precondition(dataOut.isEmpty || dataInMaximum == 0, "a command reads or writes, not both")
+        var data = dataOut.isEmpty ? [UInt8](repeating: 0, count: dataInMaximum) : dataOut
+        var sense = [UInt8](repeating: 0, count: FencingLimits.senseMaximumBytes)
+        var command = covol_scsi_command()
+        let result = cdb.withUnsafeBufferPointer { cdbBytes in
+            data.withUnsafeMutableBytes { dataBytes in
+                sense.withUnsafeMutableBufferPointer { senseBytes in
+                    // Sound: the call ends before these pointers do.
+                    command.cdb = cdbBytes.baseAddress
+                    command.cdb_length = UInt8(cdbBytes.count)
+                    command.is_data_out = dataOut.isEmpty ? 0 : 1
+                    command.data = dataBytes.baseAddress
+                    command.data_length = UInt32(dataBytes.count)
+                    command.timeout_ms = UInt32(timeoutSeconds * 1000)
+                    command.sense = senseBytes.baseAddress
+                    command.sense_capacity = UInt8(senseBytes.count)
+                    return covol_scsi_execute(number, &command)
+                }
+            }
+        }
+        guard result == 0 else { throw error(ErrorCode(-result)) }
+        let received = dataOut.isEmpty ? max(0, data.count - max(0, Int(command.residual))) : 0
+        return try SGIOResult(
+            status: command.status, hostStatus: command.host_status,
+            driverStatus: command.driver_status,
+            sense: Array(sense.prefix(Int(command.sense_length))),
+            data: Array(data.prefix(received))
+        ).response(path: name)
+    }
+
+    private func error(_ code: ErrorCode) -> FenceError {
+        switch code {
+        case .notTerminal, .invalid, .notSupported, .notImplemented:
+            .unsupported("\(name) takes no SCSI commands, so it has no persistent reservations")
+        case .notPermitted, .accessDenied:
+            .unsupported("\(name): SCSI commands need CAP_SYS_RAWIO, and no partition takes them")
+        default: .transport("\(name): \(text(ofErrno: code.number))")
+        }
+    }
+}
+
+/// The C library's words, strerror(3).
+func text(ofErrno number: Int32) -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    _ = strerror_r(number, &buffer, buffer.count)
+    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+}

@@ -1,0 +1,56 @@
+/// The persistent reservations of one LUN by all of this node's paths to it.
+///
+/// Registrations belong to a path (an I_T nexus), so the node's key is registered on each, before
+/// the path's first use. Blocks its thread; may be called from any.
+public struct VolumeReservations: Sendable {
+    public let paths: [PersistentReservations]
+
+    public init(paths: [PersistentReservations]) {
+        precondition(!paths.isEmpty, "a LUN has a path")
+        self.paths = paths
+    }
+
+    /// The SCSI devices below `device`: itself, or the paths of a dm-multipath device.
+    ///
+    /// - Throws: `unsupported` where one of them takes no SCSI commands.
+    public static func ofDevice(_ device: String) throws(FenceError) -> VolumeReservations {
+        var paths: [PersistentReservations] = []
+        for path in try PathDevices.below(device) {
+            paths.append(PersistentReservations(try SGIOTransport(device: path)))
+        }
+        return VolumeReservations(paths: paths)
+    }
+
+    /// Whether this LUN can be fenced with persistent reservations; throws why not.
+    public func check() throws(FenceError) {
+        for path in paths {
+            let capabilities = try path.readCapabilities()
+            if let kinds = capabilities.kinds, !kinds.contains(PersistentReservations.kind) {
+                throw .unsupported(
+                    "\(path.name): the target has no reservation of type "
+                        + "\"\(PersistentReservations.kind)\"")
+            }
+        }
+    }
+
+    /// Registers `key` on every path, then reserves the LUN.
+    ///
+    /// - Returns: what the operator should know: paths without persistence over a loss of power.
+    /// - Throws: where any path could not be registered: its I/O would end as a reservation conflict.
+    public func attach(_ key: ReservationKey) throws(FenceError) -> [String] {
+        var problems: [String] = []
+        for path in paths {
+            if let problem = try path.register(key).problem { problems.append(problem) }
+        }
+        try paths[0].reserve(key)
+        return problems
+    }
+
+    /// Ends the registrations. The paths must have drained: nothing aborts what is under way.
+    public func detach(_ key: ReservationKey) throws(FenceError) {
+        for path in paths { try path.unregister(key) }
+    }
+
+    /// The fence of this LUN, which tries these paths in turn.
+    public var fence: ReservationFence { ReservationFence(paths: paths) }
+}
