@@ -241,7 +241,8 @@ extension Operation {
         switch self {
         case .root, .lookup, .attributes, .readLink, .open, .readDirectory, .statistics,
             .extendedAttribute, .extendedAttributes, .seek, .lock, .testLock, .cancelLock,
-            .unlockOwner, .layoutGet, .layoutReturn, .release, .read:
+            .unlockOwner, .layoutGet, .layoutReturn, .release, .read, .reclaimLayout,
+            .reclaimLock, .reclaimed:
             false
         case .setAttributes, .create, .createUnnamed, .makeNode, .makeDirectory,
             .makeSymbolicLink, .link, .unlink, .removeDirectory, .rename, .setExtendedAttribute,

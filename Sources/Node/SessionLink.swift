@@ -138,7 +138,7 @@ final class SessionLink: CoordinatorLink {
         _ header: MessageHeader, _ sequence: UInt64
     ) async -> LinkAnswer? {
         let message = NodeMessage.request(
-            header, sequence: sequence, acknowledged: 0, operation)
+            header, sequence: sequence, slot: Operation.noSlot, operation)
         do {
             let answer = try await client.call(
                 TransportMessage(.toCoordinator, message, payload: payload),

@@ -23,4 +23,8 @@ public enum Limits {
     public static let opensPerSessionMaximum = 1 << 20
     /// The most requests of one node that a coordinator holds at once.
     public static let requestsPerSessionMaximum = 4096
+    /// How many operations that may happen only once a node has under way at a time (rule once).
+    public static let slotsPerSession = 64
+    /// The most ranges in one reclaim of a file's layouts.
+    public static let rangesPerReclaimMaximum = 4096
 }

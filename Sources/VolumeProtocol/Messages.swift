@@ -46,8 +46,11 @@ public struct MessageHeader: Hashable, Sendable {
 public enum NodeMessage: Hashable, Sendable {
     /// Opens the session of this node's incarnation with this epoch's coordinator.
     case openSession(MessageHeader)
-    /// `sequence` numbers the requests of a session from 1; every reply up to `acknowledged` has come.
-    case request(MessageHeader, sequence: UInt64, acknowledged: UInt64, Operation)
+    /// `sequence` numbers an incarnation's requests on a volume from 1, over all epochs; a repeated
+    /// request keeps its number. An operation with ``Operation/needsSlot`` has one of the session's
+    /// slots, which carries one request at a time: the next one on it says that the answer to the
+    /// last has come. All others carry ``Operation/noSlot``.
+    case request(MessageHeader, sequence: UInt64, slot: UInt16, Operation)
     /// The end of a session: everything has been given back.
     case closeSession(MessageHeader)
 }

@@ -104,6 +104,28 @@ public enum Operation: Hashable, Sendable {
     case read(FileHandle, ByteRange)
     /// The bytes are the message's payload.
     case write(FileHandle, offsetBytes: UInt64, WriteFlags)
+    /// In a new coordinator's grace: the layouts of a file that this node holds since the epoch
+    /// before. A map that knows the end of the file reaches to the largest offset. Fails with ESTALE
+    /// where the grace is over, or where the growth is no longer this node's: the node then drops what
+    /// it holds of the file.
+    case reclaimLayout(FileHandle, [ByteRange], growth: GrowthClaim?)
+    /// In grace: a lock that this node holds since the epoch before. It never waits.
+    case reclaimLock(LockRequest)
+    /// This node has told everything that it holds: it needs no grace any more.
+    case reclaimed
+}
+
+/// A growth that a node holds over a change of coordinator.
+public struct GrowthClaim: Hashable, Sendable {
+    /// The file's size that everybody else is shown.
+    public var visibleSizeBytes: UInt64
+    /// How far the file was lengthened for the growth.
+    public var allocatedEndBytes: UInt64
+
+    public init(visibleSizeBytes: UInt64, allocatedEndBytes: UInt64) {
+        self.visibleSizeBytes = visibleSizeBytes
+        self.allocatedEndBytes = allocatedEndBytes
+    }
 }
 
 public enum SeekTarget: UInt8, Hashable, Sendable {

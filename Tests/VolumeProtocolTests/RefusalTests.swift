@@ -7,7 +7,7 @@ import VolumeModel
 @Suite struct RefusalTests {
     private func refuses(_ operation: Operation) {
         let message = NodeMessage.request(
-            WireSamples.header, sequence: 1, acknowledged: 0, operation)
+            WireSamples.header, sequence: 1, slot: 0, operation)
         #expect(throws: DecodingFailure.self, "\(operation)") {
             try NodeMessage(encoded: message.encoded())
         }
@@ -51,6 +51,11 @@ import VolumeModel
         refuses(.seek(file, offsetBytes: 1 << 63, .data))
         refuses(.write(file, offsetBytes: .max, []))
         refuses(.write(file, offsetBytes: 0, WriteFlags(rawValue: 8)))
+        let claim = GrowthClaim(visibleSizeBytes: 2, allocatedEndBytes: 1)
+        refuses(.reclaimLayout(file, [], growth: claim))
+        let ranges = [ByteRange](
+            repeating: WireSamples.range, count: Limits.rangesPerReclaimMaximum + 1)
+        refuses(.reclaimLayout(file, ranges, growth: nil))
         refuses(.offset(.max))
         refuses(.failed(ErrorCode(0)))
         refuses(.failed(ErrorCode(-5)))
@@ -66,6 +71,14 @@ import VolumeModel
         refuses(.lock(lock))
         refuses(
             .lockConflict(LockConflict(type: .unlock, startBytes: 0, lastBytes: 1, processID: 0)))
+    }
+
+    @Test(arguments: [UInt16(64), 65, 0xFFFE]) func slotsThatNobodyHas(_ slot: UInt16) {
+        let message = NodeMessage.request(
+            WireSamples.header, sequence: 1, slot: slot, .unlink(WireSamples.name))
+        #expect(throws: DecodingFailure.unknown("slot", number: UInt64(slot))) {
+            try NodeMessage(encoded: message.encoded())
+        }
     }
 
     @Test func badLayouts() {

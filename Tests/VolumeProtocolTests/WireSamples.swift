@@ -106,6 +106,12 @@ enum WireSamples {
             .read(file, ByteRange(start: 1, end: 1 + UInt64(Limits.payloadMaximumBytes))),
             .write(file, offsetBytes: 0, []),
             .write(file, offsetBytes: largestOffset, [.append, .clearsSetID, .durable]),
+            .reclaimLayout(file, [], growth: nil),
+            .reclaimLayout(other, [.everything], growth: nil),
+            .reclaimLayout(
+                file, Array(repeating: range, count: Limits.rangesPerReclaimMaximum),
+                growth: GrowthClaim(visibleSizeBytes: 5, allocatedEndBytes: largestOffset)),
+            .reclaimLock(lock(.record, .write, waits: false)), .reclaimed,
         ]
         samples += attributeChanges.map { .setAttributes(file, $0) }
         for report in reports {
@@ -160,7 +166,9 @@ enum WireSamples {
 
     static var nodeMessages: [NodeMessage] {
         [.openSession(header), .closeSession(header)]
-            + operations.map { .request(header, sequence: 3, acknowledged: 2, $0) }
+            + operations.map {
+                .request(header, sequence: 3, slot: $0.needsSlot ? 63 : Operation.noSlot, $0)
+            }
     }
 
     static var coordinatorReplies: [CoordinatorReply] {

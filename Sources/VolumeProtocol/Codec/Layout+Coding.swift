@@ -1,6 +1,9 @@
 import VolumeModel
 
 extension ByteRange: WireCodable {
+    /// What a range takes in a message.
+    static let encodedBytes = 16
+
     public func encode(into writer: inout ByteWriter) {
         writer.append(startBytes)
         writer.append(endBytes)
@@ -91,5 +94,20 @@ extension WriteReport: WireCodable {
         }
         if bits & WriteReportBits.age != 0 { ageNanoseconds = try reader.uint64() }
         if bits & WriteReportBits.grownSize != 0 { grownSizeBytes = try reader.fileOffset() }
+    }
+}
+
+extension GrowthClaim: WireCodable {
+    public func encode(into writer: inout ByteWriter) {
+        writer.append(visibleSizeBytes)
+        writer.append(allocatedEndBytes)
+    }
+
+    public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
+        self.init(
+            visibleSizeBytes: try reader.fileOffset(), allocatedEndBytes: try reader.fileOffset())
+        guard visibleSizeBytes <= allocatedEndBytes else {
+            throw .invalid("growth: it ends before the file does")
+        }
     }
 }

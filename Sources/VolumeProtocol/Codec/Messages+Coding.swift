@@ -8,11 +8,11 @@ extension NodeMessage: WireMessage {
         case .openSession(let header):
             writer.append(number: Number.openSession)
             writer.append(header)
-        case .request(let header, let sequence, let acknowledged, let operation):
+        case .request(let header, let sequence, let slot, let operation):
             writer.append(number: Number.request)
             writer.append(header)
             writer.append(sequence)
-            writer.append(acknowledged)
+            writer.append(slot)
             writer.append(operation)
         case .closeSession(let header):
             writer.append(number: Number.closeSession)
@@ -25,8 +25,8 @@ extension NodeMessage: WireMessage {
         case .openSession: self = .openSession(try reader.value())
         case .request:
             self = .request(
-                try reader.value(), sequence: try reader.uint64(),
-                acknowledged: try reader.uint64(), try reader.value())
+                try reader.value(), sequence: try reader.uint64(), slot: try reader.slot(),
+                try reader.value())
         case .closeSession: self = .closeSession(try reader.value())
         }
     }
@@ -113,5 +113,15 @@ extension NodeReply: WireMessage {
         case .collected: self = .collected(try reader.value())
         case .refused: self = .refused(try reader.number("refusal"))
         }
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func slot() throws(DecodingFailure) -> UInt16 {
+        let slot = try uint16()
+        guard slot == Operation.noSlot || Int(slot) < Limits.slotsPerSession else {
+            throw .unknown("slot", number: UInt64(slot))
+        }
+        return slot
     }
 }

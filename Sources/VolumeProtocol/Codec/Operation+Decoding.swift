@@ -75,6 +75,15 @@ extension Operation: WireCodable {
         case .write:
             self = .write(
                 try reader.value(), offsetBytes: try reader.fileOffset(), try reader.writeFlags())
+        case .reclaimLayout:
+            self = .reclaimLayout(
+                try reader.value(),
+                try reader.list(
+                    "ranges", maximum: Limits.rangesPerReclaimMaximum,
+                    elementBytes: ByteRange.encodedBytes),
+                growth: try reader.bool() ? try reader.value() : nil)
+        case .reclaimLock: self = .reclaimLock(try reader.value())
+        case .reclaimed: self = .reclaimed
         }
     }
 }

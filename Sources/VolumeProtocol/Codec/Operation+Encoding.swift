@@ -4,7 +4,7 @@ extension Operation {
     public func encode(into writer: inout ByteWriter) {
         writer.append(number: number)
         switch self {
-        case .root, .statistics: break
+        case .root, .statistics, .reclaimed: break
         case .lookup(let name), .unlink(let name), .removeDirectory(let name): writer.append(name)
         case .attributes(let file), .readLink(let file), .extendedAttributes(let file),
             .synchronize(let file):
@@ -56,13 +56,14 @@ extension Operation {
             writer.append(cookie)
             writer.append(maximumBytes)
             writer.append(withAttributes)
-        case .lock(let request), .testLock(let request): writer.append(request)
+        case .lock(let request), .testLock(let request), .reclaimLock(let request):
+            writer.append(request)
         case .cancelLock(let sequence): writer.append(sequence)
         case .unlockOwner(let file, let owner):
             writer.append(file)
             writer.append(owner)
         case .extendedAttribute, .setExtendedAttribute, .removeExtendedAttribute, .allocate, .seek,
-            .copyRange, .layoutGet, .layoutGrow, .layoutReturn, .read, .write:
+            .copyRange, .layoutGet, .layoutGrow, .layoutReturn, .read, .write, .reclaimLayout:
             encodeContents(into: &writer)
         }
     }
@@ -104,6 +105,11 @@ extension Operation {
             writer.append(file)
             writer.append(offsetBytes)
             writer.append(flags.rawValue)
+        case .reclaimLayout(let file, let ranges, let growth):
+            writer.append(file)
+            writer.append(list: ranges)
+            writer.append(growth != nil)
+            if let growth { writer.append(growth) }
         default: preconditionFailure("not an operation on what a file holds")
         }
     }
@@ -145,6 +151,9 @@ extension Operation {
         case .layoutReturn: .layoutReturn
         case .read: .read
         case .write: .write
+        case .reclaimLayout: .reclaimLayout
+        case .reclaimLock: .reclaimLock
+        case .reclaimed: .reclaimed
         }
     }
 }

@@ -62,6 +62,9 @@ enum OperationNumber: UInt8, CaseIterable {
     case layoutReturn = 33
     case read = 34
     case write = 35
+    case reclaimLayout = 36
+    case reclaimLock = 37
+    case reclaimed = 38
 }
 
 enum OperationResultNumber: UInt8, CaseIterable {
