@@ -22,7 +22,6 @@ actor VolumeInstance {
     private var record: VolumeRecord
     private var owner: OwnerRecord?
     private var sessionEpoch: UInt64?
-    private var handover: VolumeMount.Handover?
     private var problem: String?
 
     init(id: VolumeID, record: VolumeRecord, context: NodeContext) {
@@ -195,7 +194,7 @@ actor VolumeInstance {
         guard let owner, sessionEpoch != owner.epoch || mounted.mount == nil else { return }
         if sessionEpoch != nil, sessionEpoch != owner.epoch, let mount = mounted.mount {
             link.disconnect()
-            handover = await mount.leave()
+            await mount.leave()
             sessionEpoch = nil
         }
         let root: FileEntry
@@ -215,8 +214,7 @@ actor VolumeInstance {
         }
         sessionEpoch = owner.epoch
         if let mount = mounted.mount {
-            if let handover { await mount.join(handover) }
-            handover = nil
+            await mount.join()
         } else {
             // Nothing of this life is open yet: that is all there is to tell.
             _ = await link.call(.root, payload: nil, sent: nil)
@@ -230,7 +228,8 @@ actor VolumeInstance {
         let (device, name, link, log, mounted) = (record.device, record.name, link, log, mounted)
         let mount = try await Blocking.run {
             try VolumeMount(
-                device: device, path: path, source: name, root: root, link: link, log: log,
+                device: device, path: path, source: name, root: root, link: link,
+                pathGuard: NoPathGuard(), log: log, onState: { _ in },
                 onEnd: { reason in
                     log.notice("the volume's mount has ended", metadata: ["reason": "\(reason)"])
                     mounted.end()
@@ -343,4 +342,10 @@ extension CoordinatorMessage {
         case .recall(let header, _, _, _), .collectWrites(let header, _): header
         }
     }
+}
+
+/// Proves nothing.
+private final class NoPathGuard: PathGuard {
+    func fencePath() async -> Bool { false }
+    func restorePath() async -> Bool { false }
 }

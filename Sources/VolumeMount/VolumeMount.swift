@@ -3,6 +3,7 @@ import FUSE
 import FilterCore
 import Glibc
 import Logging
+import Synchronization
 import VolumeModel
 import VolumeProtocol
 
@@ -12,15 +13,19 @@ public final class VolumeMount: Sendable {
     let handler: MountHandler
     private let mount: FUSEMount<MountHandler>
     private let lun: Int32
+    private let handover = Mutex<[(FileHandle, WriteReport)]>([])
 
     /// Opens `device` with O_DIRECT and mounts at `path`, which must be an empty directory.
     ///
     /// - Parameters:
     ///   - source: what mount(8) shows as the device.
+    ///   - pathGuard: proves that this path's writes have ended, and takes it into use again.
+    ///   - onState: called with every change of ``accessState``, in their order; must not block.
     ///   - onEnd: called once when the mount is over, whoever ended it.
     public init(
         device: String, path: String, source: String, root: FileHandle,
-        link: any CoordinatorLink, rules: SafetyRules = .all, log: Logger,
+        link: any CoordinatorLink, pathGuard: any PathGuard, rules: SafetyRules = .all,
+        log: Logger, onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (String) -> Void
     ) throws {
         let descriptor = open(device, O_RDWR | covol_o_direct | O_CLOEXEC)
@@ -58,16 +63,32 @@ public final class VolumeMount: Sendable {
 
     public func collectWrites(_ file: FileHandle) -> WriteReport { handler.collectWrites(file) }
 
-    /// The session with a coordinator has ended: gives up every layout. What it returns goes to
-    /// ``join(_:)`` once there is a new session.
-    public func leave() async -> Handover { Handover(reports: await handler.leaveCoordinator()) }
+    /// How this node reaches the volume's data now.
+    public var accessState: MountState { MountState(state: .direct) }
 
-    /// Takes up a session with a new coordinator.
-    public func join(_ handover: Handover) async { await handler.joinCoordinator(handover.reports) }
+    /// Sets the reasons that hold for the volume as a whole. Returns when the last direct I/O has
+    /// ended, if there are any.
+    public func setRedirected(_ reasons: Set<RedirectReason>) async {}
 
-    /// What a mount has to tell its next coordinator.
-    public struct Handover: Sendable {
-        let reports: [(FileHandle, WriteReport)]
+    /// The node's lease has lapsed, and only the lease protects this volume: no new direct I/O.
+    public func suspendDirect() {}
+
+    public func resumeDirect() {}
+
+    /// The session with a coordinator has ended. What is asked of it later waits for the next.
+    public func leave() async {
+        let reports = await handler.leaveCoordinator()
+        handover.withLock { $0 = reports }
+    }
+
+    /// Takes up a session with a new coordinator: tells it what this node holds.
+    public func join() async {
+        await handler.joinCoordinator(handover.withLock { $0 })
+    }
+
+    /// This node's earlier session was ended as fenced: whatever it held is gone, for good.
+    public func loseEverything() async {
+        _ = await handler.leaveCoordinator()
     }
 
     /// Shows the volume at another path, which must be an empty directory; what is open stays open.
