@@ -13,11 +13,20 @@ public protocol FUSEHandler: AnyObject, Sendable {
     func received(write request: FUSEWriteRequest, context: FUSEContext, slot: FUSESlot)
     /// All that one submit of the slot started has ended. `results` is valid during the call.
     func completed(slot: FUSESlot, tag: UInt64, results: FUSEIOResults)
+    /// The same, for LUN I/O that ``FUSESlot/abandonIO()`` left behind. Its request goes on elsewhere.
+    func abandoned(tag: UInt64, results: FUSEIOResults)
     /// The answer to ``FUSESlot/perform(tag:)``.
     func resumed(slot: FUSESlot, tag: UInt64)
     /// Once, when the connection is over, no worker receives any more, and the LUN I/O that was under
     /// way has ended. Submit nothing afterwards.
     func ended(_ reason: FUSEEndReason)
+}
+
+extension FUSEHandler {
+    /// For handlers that abandon nothing.
+    public func abandoned(tag: UInt64, results: FUSEIOResults) {
+        preconditionFailure("LUN I/O was abandoned by a handler that does not say how it goes on")
+    }
 }
 
 /// Why a mount's connection is over.

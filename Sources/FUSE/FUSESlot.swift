@@ -53,6 +53,17 @@ public struct FUSESlot: Sendable {
         }
     }
 
+    /// LUN I/O of this slot is under way.
+    public var isBusy: Bool { core.slots[index].outstanding > 0 }
+
+    /// On the worker's thread, while LUN I/O is under way that may take for ever: moves the request to
+    /// another slot, with an empty buffer of its own. Use that one from then on; this one's buffer
+    /// stays the kernel's until the handler's `abandoned`. Nil where every slot's replacement is taken
+    /// already, which cannot be before as many slots as a worker has were abandoned.
+    public func abandonIO() -> FUSESlot? {
+        core.abandon(index).map { FUSESlot(core: core, index: $0) }
+    }
+
     // MARK: Answers, from any thread, exactly one; false where the request is gone
 
     /// The bytes are those of the buffer. Fewer than asked for: the file ends there.

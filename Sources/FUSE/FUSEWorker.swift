@@ -80,10 +80,14 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         case .segment:
             if let index = core.segmentCompleted(completion) {
                 let slot = core.slots[index]
-                handler.completed(
-                    slot: FUSESlot(core: core, index: index), tag: slot.tag,
-                    results: FUSEIOResults(
-                        segments: slot.segments, count: slot.segmentCount))
+                let results = FUSEIOResults(segments: slot.segments, count: slot.segmentCount)
+                if slot.isAbandoned {
+                    handler.abandoned(tag: slot.tag, results: results)
+                    core.endAbandoned(index)
+                } else {
+                    handler.completed(
+                        slot: FUSESlot(core: core, index: index), tag: slot.tag, results: results)
+                }
             }
         case nil: preconditionFailure("a completion that nobody asked for")
         }

@@ -69,18 +69,20 @@ extension FUSEWorkerCore {
         let index = Int(completion.userData >> 8 & 0xff_ffff)
         let number = Int(completion.userData >> 32)
         let segment = slots[index].segments + number
+        // Of an abandoned request nothing is sent once more: it may have been done elsewhere since.
+        let goesOn = !slots[index].isAbandoned
         if completion.result >= 0 {
             segment.pointee.doneBytes += UInt32(completion.result)
             let isShort = segment.pointee.doneBytes < segment.pointee.lengthBytes
             // Nothing more at the LUN's end; else the rest is asked for.
-            if isShort && completion.result > 0 {
+            if isShort && completion.result > 0 && goesOn {
                 queue(index, number)
                 return nil
             }
         } else {
             let isPutOff =
                 completion.error == .tryAgain || completion.error == .interrupted
-            if isPutOff && segment.pointee.retries < FUSELimits.segmentRetriesMaximum {
+            if isPutOff && goesOn && segment.pointee.retries < FUSELimits.segmentRetriesMaximum {
                 segment.pointee.retries += 1
                 queue(index, number)
                 return nil

@@ -17,6 +17,8 @@ struct FUSESlotState {
     var unique: UInt64 = 0
     var tag: UInt64 = 0
     var isHeld = false
+    /// Its request was answered, or goes on in another slot; the LUN I/O still uses the buffer.
+    var isAbandoned = false
 }
 
 /// The part of a worker that does not depend on its handler: ring, slots, mailbox.
@@ -47,6 +49,7 @@ final class FUSEWorkerCore: @unchecked Sendable {
     struct Counts {
         var freeCount = 0
         var heldCount = 0
+        var replacementCount = 0
         var operationsInFlight = 0
     }
 
@@ -56,10 +59,13 @@ final class FUSEWorkerCore: @unchecked Sendable {
     let channel: FUSEChannel
     let ring: IORing
     let slotCount: Int
-    /// `slotCount` slots, then the spare one that requests are read into when none is free.
+    /// `slotCount` slots, then the spare one that requests are read into when none is free, then
+    /// `slotCount` that replace abandoned ones. Which numbers are free, held, abandoned or
+    /// replacements changes with time; how many are free or held does not.
     let slots: UnsafeMutablePointer<FUSESlotState>
     let counts: UnsafeMutablePointer<Counts>
     private let freeSlots: UnsafeMutablePointer<Int32>
+    private let replacements: UnsafeMutablePointer<Int32>
     private let memory: UnsafeMutableRawPointer
     private let thread: pthread_t
     private let event: Int32
@@ -71,7 +77,8 @@ final class FUSEWorkerCore: @unchecked Sendable {
         let ring = try IORing(entries: 512, completions: 4096)
         let event = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
         guard event >= 0 else { throw ErrorCode(errno) }
-        guard let memory = covol_fuse_map((slotCount + 1) * FUSELimits.slotMemoryBytes) else {
+        guard let memory = covol_fuse_map(Self.slotMaximum(slotCount) * FUSELimits.slotMemoryBytes)
+        else {
             close(event)
             throw .noMemory
         }
@@ -81,32 +88,39 @@ final class FUSEWorkerCore: @unchecked Sendable {
         self.memory = memory
         self.slotCount = slotCount
         thread = pthread_self()
-        slots = .allocate(capacity: slotCount + 1)
+        slots = .allocate(capacity: Self.slotMaximum(slotCount))
         freeSlots = .allocate(capacity: slotCount)
-        for index in 0...slotCount {
+        replacements = .allocate(capacity: slotCount)
+        for index in 0..<Self.slotMaximum(slotCount) {
             let segments = UnsafeMutablePointer<FUSESegmentState>.allocate(capacity: 1)
             (slots + index).initialize(
                 to: FUSESlotState(
                     memory: memory + index * FUSELimits.slotMemoryBytes, segments: segments))
         }
         // The last freed is the next used: its memory is the warmest.
-        for index in 0..<slotCount { freeSlots[index] = Int32(slotCount - 1 - index) }
+        for index in 0..<slotCount {
+            freeSlots[index] = Int32(slotCount - 1 - index)
+            replacements[index] = Int32(2 * slotCount - index)
+        }
         counts = .allocate(capacity: 1)
-        counts.initialize(to: Counts(freeCount: slotCount))
+        counts.initialize(to: Counts(freeCount: slotCount, replacementCount: slotCount))
         eventValue = .allocate(capacity: 1)
         eventValue.initialize(to: 0)
         mailbox.withLock { $0.reserveCapacity(2 * slotCount) }
     }
 
     deinit {
-        for index in 0...slotCount { slots[index].segments.deallocate() }
+        for index in 0..<Self.slotMaximum(slotCount) { slots[index].segments.deallocate() }
         slots.deallocate()
         freeSlots.deallocate()
+        replacements.deallocate()
         counts.deallocate()
         eventValue.deallocate()
-        covol_fuse_unmap(memory, (slotCount + 1) * FUSELimits.slotMemoryBytes)
+        covol_fuse_unmap(memory, Self.slotMaximum(slotCount) * FUSELimits.slotMemoryBytes)
         close(event)
     }
+
+    private static func slotMaximum(_ slotCount: Int) -> Int { 2 * slotCount + 1 }
 
     var isOnThread: Bool { pthread_equal(pthread_self(), thread) != 0 }
 
@@ -140,6 +154,30 @@ final class FUSEWorkerCore: @unchecked Sendable {
         freeSlots[counts.pointee.freeCount] = Int32(index)
         counts.pointee.freeCount += 1
         counts.pointee.heldCount -= 1
+    }
+
+    /// Moves a request to another slot, whose buffer it may use at once; the LUN I/O of the old one
+    /// goes on, and ends in the handler's `abandoned`. Nil: so many are abandoned already that none
+    /// is left to replace this one.
+    func abandon(_ index: Int) -> Int? {
+        precondition(isOnThread, "LUN I/O is abandoned on the worker's thread")
+        precondition(slots[index].isHeld, "a FUSE slot was abandoned after its answer")
+        precondition(slots[index].outstanding > 0, "a FUSE slot was abandoned without any I/O")
+        guard counts.pointee.replacementCount > 0 else { return nil }
+        counts.pointee.replacementCount -= 1
+        let replacement = Int(replacements[counts.pointee.replacementCount])
+        slots[replacement].unique = slots[index].unique
+        slots[replacement].isHeld = true
+        slots[index].isHeld = false
+        slots[index].isAbandoned = true
+        return replacement
+    }
+
+    /// An abandoned slot's I/O has ended: it may replace another.
+    func endAbandoned(_ index: Int) {
+        slots[index].isAbandoned = false
+        replacements[counts.pointee.replacementCount] = Int32(index)
+        counts.pointee.replacementCount += 1
     }
 
     // MARK: Answers, on any thread
