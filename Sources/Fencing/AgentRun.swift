@@ -85,7 +85,8 @@ struct AgentRun {
         }
     }
 
-    /// The exit status, 128 and the signal's number where a signal ended it; nil where it still runs.
+    /// The exit status, 128 and the signal's number where a signal ended it; nil where it still
+    /// runs.
     private static func reap(_ pid: Int32, until deadline: Double) -> Int32? {
         while true {
             var (code, signal): (Int32, Int32) = (0, 0)

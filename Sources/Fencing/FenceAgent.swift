@@ -75,7 +75,8 @@ public struct FenceAgent: Sendable, Equatable, Codable {
         }
     }
 
-    /// What the agents answer to `status`, by their exit status. Anything else is an error of theirs.
+    /// What the agents answer to `status`, by their exit status. Anything else is an error of
+    /// theirs.
     private enum AgentStatus {
         static let off: Int32 = 2
     }

@@ -13,7 +13,8 @@ public enum PathDevices {
     static func below(
         _ device: String, sysfs: String, depth: Int = 0
     ) throws(FenceError) -> [String] {
-        // Device-mapper stacks are a few levels deep; the bound is against a loop in a damaged tree.
+        // Device-mapper stacks are a few levels deep; the bound is against a loop in a damaged
+        // tree.
         guard depth < 8 else {
             throw .unsupported("\(device): more than 8 levels of devices below it")
         }

@@ -2,8 +2,8 @@ import Glibc
 
 /// SCSI-3 persistent reservations of one LUN by one path (SPC-4, 5.13).
 ///
-/// Every method blocks its thread and may be called from any thread. A unit attention, BUSY and TASK
-/// SET FULL are retried here; RESERVATION CONFLICT becomes `FenceError.reservationConflict`.
+/// Every method blocks its thread and may be called from any thread. A unit attention, BUSY and
+/// TASK SET FULL are retried here; RESERVATION CONFLICT becomes `FenceError.reservationConflict`.
 public struct PersistentReservations: Sendable {
     /// All registrants hold it: it outlives whoever made it; and who is not registered can neither
     /// write nor read.
@@ -36,7 +36,11 @@ public struct PersistentReservations: Sendable {
     // MARK: Looking
 
     public func readKeys() throws(FenceError) -> RegisteredKeys {
-        var allocation: UInt16 = 8 + 8 * 64
+        try readKeys(firstAllocationBytes: 8 + 8 * 64)
+    }
+
+    func readKeys(firstAllocationBytes: UInt16) throws(FenceError) -> RegisteredKeys {
+        var allocation = firstAllocationBytes
         while true {
             let answer = try read(.readKeys, allocation)
             let needed = try RegisteredKeys.answerBytes(header: answer)
@@ -57,8 +61,8 @@ public struct PersistentReservations: Sendable {
 
     // MARK: Changing
 
-    /// Registers `key` for this path, whatever key it had, and asks the target to keep it over a loss
-    /// of power. Registers all the same where the target cannot keep it, and says so.
+    /// Registers `key` for this path, whatever key it had, and asks the target to keep it over a
+    /// loss of power. Registers all the same where the target cannot keep it, and says so.
     public func register(_ key: ReservationKey) throws(FenceError) -> Registration {
         do throws(FenceError) {
             try register(key.number, isPersistent: true)
@@ -103,14 +107,40 @@ public struct PersistentReservations: Sendable {
         }
     }
 
-    /// Takes `victim`'s registrations away and aborts its commands: when this returns, the target has
-    /// ended them. On a dm-multipath device this must go to a path: its own calls never abort.
+    /// Takes `victim`'s registrations away and aborts its commands: when this returns, the target
+    /// has ended them. On a dm-multipath device this must go to a path: its own calls never abort.
     ///
     /// - Throws: `reservationConflict` where `own` or `victim` is not registered: read the keys.
     public func preemptAndAbort(
         own: ReservationKey, victim: ReservationKey
     ) throws(FenceError) {
         try preempt(.preemptAndAbort, own: own, victim: victim)
+    }
+
+    /// Whether the target has PREEMPT AND ABORT: sends one for a key that nobody has, which ends as
+    /// a reservation conflict and changes nothing. `own` must be registered for this path.
+    ///
+    /// Some targets (tgt) have all of persistent reservations but this, and no capability tells.
+    ///
+    /// - Throws: `unsupported`; `reservationConflict` where `own` is not registered any more.
+    public func checkPreemptAndAbort(own: ReservationKey) throws(FenceError) {
+        guard try readKeys().keys.contains(own) else { throw .reservationConflict }
+        var generator = SystemRandomNumberGenerator()
+        try checkPreemptAndAbort(own: own, nobody: .random(using: &generator))
+    }
+
+    func checkPreemptAndAbort(
+        own: ReservationKey, nobody: ReservationKey
+    ) throws(FenceError) {
+        do throws(FenceError) {
+            try preempt(.preemptAndAbort, own: own, victim: nobody)
+        } catch .reservationConflict {
+            return
+        } catch .refusedByTarget(let sense) where sense.isIllegalRequest {
+            throw .unsupported(
+                "\(name): the target has no PREEMPT AND ABORT, so a fenced node's writes could "
+                    + "still land. Give the volume another fence")
+        }
     }
 
     /// Takes `victim`'s registrations away. Its commands go on: this is no fence, it clears what is

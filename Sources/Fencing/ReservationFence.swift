@@ -1,7 +1,7 @@
 /// Fences nodes from a LUN: preempts and aborts their keys, then proves that they are gone.
 ///
-/// Blocks its thread, bounded by the transport's time-outs. With several paths of this node it tries
-/// one after the other: a path that failed says nothing about the victims.
+/// Blocks its thread, bounded by the transport's time-outs. With several paths of this node it
+/// tries one after the other: a path that failed says nothing about the victims.
 public struct ReservationFence: Sendable {
     private let paths: [PersistentReservations]
 
@@ -16,8 +16,8 @@ public struct ReservationFence: Sendable {
     ///
     /// Proven means: this node's key is registered, the LUN is reserved for all registrants, and no
     /// victim's key is registered. A key that was gone before we came counts as well: PREEMPT AND
-    /// ABORT is one uninterrupted action at the target (SPC-4, 5.13.11.2.6), so whoever else took it
-    /// away had its commands ended, and a node that unregisters has drained first.
+    /// ABORT is one uninterrupted action at the target (SPC-4, 5.13.11.2.6), so whoever else took
+    /// it away had its commands ended, and a node that unregisters has drained first.
     ///
     /// A victim is fenced from this LUN, not stopped: its machines may still run.
     public func fence(victims: Set<ReservationKey>, own: ReservationKey) -> FenceOutcome {
@@ -63,8 +63,8 @@ public struct ReservationFence: Sendable {
 
     /// Registrations keep nobody out without it, and a target that lost its power may have lost it.
     ///
-    /// It may be made anew only while the victims are still to be preempted: then their commands are
-    /// aborted after nothing new is let in.
+    /// It may be made anew only while the victims are still to be preempted: then their commands
+    /// are aborted after nothing new is let in.
     private func checkReservation(
         _ path: PersistentReservations, own: ReservationKey, mayReserve: Bool
     ) throws(FenceError) {

@@ -1,6 +1,7 @@
 /// What a node's path registers with the LUN (SPC-4, 5.13.7), never zero: zero means "none" there.
 ///
-/// A new one for each registration, so that a node that comes back is told from one that was fenced.
+/// A new one for each registration, so that a node that comes back is told from one that was
+/// fenced.
 public struct ReservationKey: Hashable, Sendable, Comparable, CustomStringConvertible {
     public let number: UInt64
 

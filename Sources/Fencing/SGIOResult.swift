@@ -1,7 +1,7 @@
 import VolumeModel
 
-/// What ioctl(SG_IO) tells about one command: three statuses, of the target, of the host bus adapter
-/// and of the driver, of which the target's counts where there is one.
+/// What ioctl(SG_IO) tells about one command: three statuses, of the target, of the host bus
+/// adapter and of the driver, of which the target's counts where there is one.
 struct SGIOResult: Equatable {
     var status: UInt8
     var hostStatus: UInt16

@@ -1,7 +1,8 @@
 import Foundation
 
-/// A path of the lab's LUN simulator (`covol-lun`): commands as JSON, one object in a line each way,
-/// over its Unix socket. Each command has a connection of its own, so that the simulator may restart.
+/// A path of the lab's LUN simulator (`covol-lun`): commands as JSON, one object in a line each
+/// way, over its Unix socket. Each command has a connection of its own, so that the simulator may
+/// restart.
 public struct SimulatorTransport: SCSITransport {
     public let name: String
     private let socket: String

@@ -33,17 +33,30 @@ public struct VolumeReservations: Sendable {
         }
     }
 
-    /// Registers `key` on every path, then reserves the LUN.
+    /// What an attachment came to.
+    public struct Attachment: Sendable, Equatable {
+        /// What the operator should know: paths without persistence over a loss of power.
+        public let warnings: [String]
+        /// Why the reservations are no fence all the same; nil where they are one.
+        public let fenceProblem: String?
+    }
+
+    /// Registers `key` on every path, reserves the LUN, and looks whether others can be fenced.
     ///
-    /// - Returns: what the operator should know: paths without persistence over a loss of power.
-    /// - Throws: where any path could not be registered: its I/O would end as a reservation conflict.
-    public func attach(_ key: ReservationKey) throws(FenceError) -> [String] {
-        var problems: [String] = []
+    /// - Throws: where any path could not be registered: its I/O would end as a reservation
+    ///   conflict.
+    public func attach(_ key: ReservationKey) throws(FenceError) -> Attachment {
+        var warnings: [String] = []
         for path in paths {
-            if let problem = try path.register(key).problem { problems.append(problem) }
+            if let problem = try path.register(key).problem { warnings.append(problem) }
         }
         try paths[0].reserve(key)
-        return problems
+        do throws(FenceError) {
+            for path in paths { try path.checkPreemptAndAbort(own: key) }
+        } catch .unsupported(let problem) {
+            return Attachment(warnings: warnings, fenceProblem: problem)
+        }
+        return Attachment(warnings: warnings, fenceProblem: nil)
     }
 
     /// Ends the registrations. The paths must have drained: nothing aborts what is under way.

@@ -42,8 +42,8 @@ public final class Watchdog: Sendable {
         state = Mutex(.armed(device))
     }
 
-    /// Says that all is well. Call it only on a renewal of the membership that was answered, at least
-    /// every third of `timeoutSeconds`.
+    /// Says that all is well. Call it only on a renewal of the membership that was answered, at
+    /// least every third of `timeoutSeconds`.
     ///
     /// - Returns: false where it is expiring or stopped: the caller must not go on.
     public func keepAlive() throws(FenceError) -> Bool {
@@ -54,7 +54,8 @@ public final class Watchdog: Sendable {
         }
     }
 
-    /// The self-fence: nothing feeds it from now on, and the machine is reset. Cannot be taken back.
+    /// The self-fence: nothing feeds it from now on, and the machine is reset. Cannot be taken
+    /// back.
     public func expire() {
         state.withLock { state in
             if case .armed(let device) = state { state = .expiring(device) }

@@ -23,7 +23,8 @@ public final class LinuxWatchdogDevice: WatchdogDevice {
     private let number: Int32
     private let path: String
 
-    /// - Throws: `unsupported` where there is none, another program has it, or its time cannot be set.
+    /// - Throws: `unsupported` where there is none, another program has it, or its time cannot be
+    ///   set.
     public init(path: String = "/dev/watchdog") throws(FenceError) {
         let number = open(path, O_WRONLY | O_CLOEXEC)
         guard number >= 0 else {

@@ -1,8 +1,8 @@
 /// The fence by waiting: a node whose membership lapsed stops its direct I/O and is reset by its
 /// watchdog. It is proven only after the whole wait, by this node's own clock.
 ///
-/// The weakest rung. It counts only where every queue below a node is bounded, and not on hosts that a
-/// hypervisor can pause: a paused machine's watchdog is paused too.
+/// The weakest rung. It counts only where every queue below a node is bounded, and not on hosts
+/// that a hypervisor can pause: a paused machine's watchdog is paused too.
 public struct WatchdogFence: Sendable {
     /// From the last sign of life to the proof.
     public let waitSeconds: Double
@@ -30,8 +30,8 @@ public struct WatchdogFence: Sendable {
     ///
     /// - Parameters:
     ///   - node: its name, for the texts.
-    ///   - lastHeardSeconds: when it last gave a sign of life, by `clock`: a renewal in the store, a
-    ///     message. Asked at the start and at the end.
+    ///   - lastHeardSeconds: when it last gave a sign of life, by `clock`: a renewal in the store,
+    ///     a message. Asked at the start and at the end.
     public func fence(
         node: String, lastHeardSeconds: @Sendable () async -> Double
     ) async -> FenceOutcome {
