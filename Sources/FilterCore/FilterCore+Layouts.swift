@@ -24,6 +24,7 @@ extension FilterCore {
     /// request or be overtaken by it; the data go along instead.
     public func growthRequest(_ file: FileIndex) -> GrowthRequest? {
         let known = files[Int(file.number)]
+        guard isDirect, !known.isLost else { return nil }
         guard known.unconfirmedReturns == 0, known.growth?.isClosing != true else { return nil }
         return GrowthRequest(returnCount: known.returnCount)
     }
@@ -35,6 +36,7 @@ extension FilterCore {
         _ grant: LayoutGrant, to file: FileIndex, asGrowth: Bool, request: GrowthRequest? = nil
     ) -> Bool {
         let slot = Int(file.number)
+        guard !files[slot].isLost else { return false }
         guard
             !rules.contains(.orderOfGrantAndRecall)
                 || grant.generation > files[slot].lastRecall,
@@ -56,6 +58,7 @@ extension FilterCore {
         guard case .at(let visible) = grant.end else { return }
         let reached = files[slot].growth?.sizeBytes ?? visible
         files[slot].sizeBytes = nil
+        files[slot].unsettled = nil
         files[slot].growth = FilterGrowth(
             visibleSizeBytes: visible, sizeBytes: max(reached, visible),
             allocatedEndBytes: grant.range.endBytes)
@@ -101,7 +104,10 @@ extension FilterCore {
     public mutating func growthReturned(_ file: FileIndex) {
         let slot = Int(file.number)
         files[slot].unconfirmedReturns = max(0, files[slot].unconfirmedReturns - 1)
-        if files[slot].unconfirmedReturns == 0 { files[slot].returnedSizeBytes = nil }
+        if files[slot].unconfirmedReturns == 0 {
+            files[slot].returnedSizeBytes = nil
+            files[slot].unsettled = nil
+        }
     }
 
     private mutating func giveUp(
@@ -178,20 +184,4 @@ extension FilterCore {
     }
 
     public func holdsGrowth(_ file: FileIndex) -> Bool { files[Int(file.number)].growth != nil }
-
-    /// Forgets every layout: the coordinator that granted them is no more. Direct I/O may still be in
-    /// flight afterwards, see ``flightCount``. Growths end where they are: what they reached is
-    /// returned, for the next coordinator to cut the files to.
-    public mutating func dropEverything() -> [(FileHandle, WriteReport)] {
-        var reports: [(FileHandle, WriteReport)] = []
-        for slot in files.indices where files[slot].openCount > 0 {
-            files[slot].map.removeAll()
-            files[slot].sizeBytes = nil
-            files[slot].lastRecall = LayoutGeneration(0)
-            let report = files[slot].takeReport(withGrowth: true, now: nil)
-            files[slot].returnedSizeBytes = nil
-            if !report.isEmpty { reports.append((files[slot].handle, report)) }
-        }
-        return reports
-    }
 }

@@ -45,6 +45,7 @@ extension FilterCore {
         _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int
     ) -> ReadPlan {
         let slot = Int(file.number)
+        guard isDirect, !files[slot].isLost else { return .redirect }
         var end = offsetBytes &+ UInt64(lengthBytes)
         if let size = files[slot].growth?.sizeBytes ?? files[slot].sizeBytes {
             if offsetBytes >= size { return .end }
@@ -112,6 +113,7 @@ extension FilterCore {
         _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int
     ) -> WritePlan {
         let slot = Int(file.number)
+        guard isDirect, !files[slot].isLost else { return .redirect }
         let end = offsetBytes &+ UInt64(lengthBytes)
         let block = Limits.blockSizeBytes
         if offsetBytes & (block - 1) != 0 {

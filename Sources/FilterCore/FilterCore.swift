@@ -26,6 +26,12 @@ public struct FilterCore: Sendable {
     private var freeFiles: [Int32] = []
     var flights: [Flight] = []
     private var freeFlights: [Int32] = []
+    /// Whether this node may use its LUN now. While it may not, every plan is ``ReadPlan/redirect``;
+    /// what the maps hold is kept.
+    public var isDirect = true
+    /// Where only the node's lease protects the volume: when its direct I/O must stop, in nanoseconds
+    /// of the clock that the caller's times are of.
+    public var directUntilNanoseconds = UInt64.max
 
     /// A direct read or write in flight, over whole blocks.
     struct Flight: Sendable {
@@ -34,6 +40,8 @@ public struct FilterCore: Sendable {
         /// Where a write's last byte goes; nil for reads.
         var writeEndBytes: UInt64?
         var isActive: Bool
+        /// The layout was taken away without a recall.
+        var isRevoked = false
     }
 
     public init(rules: SafetyRules = .all) {
@@ -65,7 +73,7 @@ public struct FilterCore: Sendable {
         files[slot].openCount -= 1
         guard files[slot].openCount == 0 else { return WriteReport() }
         let report = files[slot].takeReport(withGrowth: true, now: nil)
-        indexes[files[slot].handle] = nil
+        if indexes[files[slot].handle] == index { indexes[files[slot].handle] = nil }
         files[slot] = FilterFile(handle: files[slot].handle)
         files[slot].openCount = 0
         freeFiles.append(index.number)
@@ -107,6 +115,27 @@ public struct FilterCore: Sendable {
         }
         guard !files[slot].pendingRecalls.isEmpty else { return [] }
         return finishRecalls(of: flight.file, nowNanoseconds: nowNanoseconds)
+    }
+
+    /// Whether what a direct read brought may be shown: nobody can have given its blocks to another
+    /// file while it was under way. Asked when it completes, before ``ended(_:succeeded:nowNanoseconds:)``.
+    public func mayDeliver(_ token: DirectToken, nowNanoseconds: UInt64) -> Bool {
+        !rules.contains(.validAtCompletion)
+            || (!flights[Int(token.number)].isRevoked && nowNanoseconds < directUntilNanoseconds)
+    }
+
+    /// The node's lease has lapsed, or its session is over: of what is in flight, no read counts.
+    public mutating func revokeFlights() {
+        for index in flights.indices { flights[index].isRevoked = true }
+    }
+
+    /// Whether a recall waits for this direct I/O.
+    public func delaysRecall(_ token: DirectToken) -> Bool {
+        let flight = flights[Int(token.number)]
+        return flight.isActive
+            && files[Int(flight.file.number)].pendingRecalls.contains {
+                $0.range.overlaps(flight.range)
+            }
     }
 
     func hasFlight(_ file: FileIndex, over range: ByteRange) -> Bool {

@@ -9,6 +9,10 @@ struct FilterGrowth: Sendable {
     var allocatedEndBytes: UInt64
     /// A return is under way: no new write beyond the visible size.
     var isClosing = false
+
+    var claim: GrowthClaim {
+        GrowthClaim(visibleSizeBytes: visibleSizeBytes, allocatedEndBytes: allocatedEndBytes)
+    }
 }
 
 /// What a node knows of one open file.
@@ -30,12 +34,22 @@ struct FilterFile: Sendable {
     var flightCount = 0
     var lastWriteNanoseconds: UInt64?
     var pendingRecalls: [PendingRecall] = []
+    /// A growth that was given back, until it is known that the coordinator has cut the file to it:
+    /// if the coordinator dies first, the next one has to be told again.
+    var unsettled: UnsettledGrowth?
+    /// This node was fenced while it had the file open, or a new coordinator refused the open.
+    var isLost = false
 
     struct PendingRecall: Sendable {
         var ticket: RecallTicket
         var range: ByteRange
         /// The node's own doing: the size given back is this node's to show until it is confirmed.
         var isVoluntary: Bool
+    }
+
+    struct UnsettledGrowth: Sendable {
+        var claim: GrowthClaim
+        var sizeBytes: UInt64
     }
 
     init(handle: FileHandle) { self.handle = handle }
@@ -54,7 +68,10 @@ struct FilterFile: Sendable {
             lastWriteNanoseconds = nil
         }
         if withGrowth {
-            report.grownSizeBytes = growth?.sizeBytes ?? returnedSizeBytes
+            if let growth {
+                unsettled = UnsettledGrowth(claim: growth.claim, sizeBytes: growth.sizeBytes)
+            }
+            report.grownSizeBytes = unsettled?.sizeBytes
             growth = nil
         }
         return report

@@ -33,12 +33,15 @@ public struct ErrorCode: Error, Hashable, Sendable, CustomStringConvertible {
     public static let noLocks = ErrorCode(37)  // ENOLCK
     public static let notImplemented = ErrorCode(38)  // ENOSYS
     public static let notEmpty = ErrorCode(39)  // ENOTEMPTY
+    public static let reservationConflict = ErrorCode(52)  // EBADE
     public static let noData = ErrorCode(61)  // ENODATA
     public static let protocolError = ErrorCode(71)  // EPROTO
+    public static let illegalSequence = ErrorCode(84)  // EILSEQ
     public static let notSupported = ErrorCode(95)  // EOPNOTSUPP
     public static let notConnected = ErrorCode(107)  // ENOTCONN
     public static let timedOut = ErrorCode(110)  // ETIMEDOUT
     public static let stale = ErrorCode(116)  // ESTALE
+    public static let remoteIO = ErrorCode(121)  // EREMOTEIO
 
     public var description: String { "errno \(number)" }
 }

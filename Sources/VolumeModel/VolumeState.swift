@@ -15,6 +15,8 @@ public enum RedirectReason: String, Sendable, CaseIterable {
     case fileSystemLimit = "FileSystemLimit"
     case noCoordinator = "NoCoordinator"
     case starting = "Starting"
+    /// The node's lease has lapsed, and nothing else protects the volume from it.
+    case noMembership = "NoMembership"
 }
 
 /// The file systems that a volume may have.

@@ -137,7 +137,7 @@ extension MountHandler {
     /// The coordinator that granted the layouts is no more: gives them all up, and returns once no
     /// direct I/O under them is left.
     func leaveCoordinator() async -> [(FileHandle, WriteReport)] {
-        let reports = state.withLock { $0.filter.dropEverything() }
+        let reports: [(FileHandle, WriteReport)] = state.withLock { $0.filter.leaveCoordinator(); return [] }
         while state.withLock({ $0.filter.flightCount > 0 }) {
             try? await Task.sleep(for: .milliseconds(5))
         }

@@ -1,0 +1,104 @@
+import VolumeModel
+import VolumeProtocol
+
+/// What a node holds of a file over a change of coordinator.
+public struct LayoutClaim: Hashable, Sendable {
+    public var handle: FileHandle
+    /// In order, apart from each other; one that knows the end of the file reaches to the largest
+    /// offset.
+    public var ranges: [ByteRange]
+    public var growth: GrowthClaim?
+
+    public init(handle: FileHandle, ranges: [ByteRange], growth: GrowthClaim?) {
+        self.handle = handle
+        self.ranges = ranges
+        self.growth = growth
+    }
+
+    /// In messages of at most so many ranges. The growth goes with the first.
+    public func pieces(rangesMaximum: Int) -> [LayoutClaim] {
+        guard ranges.count > rangesMaximum else { return [self] }
+        return stride(from: 0, to: ranges.count, by: rangesMaximum).map { start in
+            LayoutClaim(
+                handle: handle,
+                ranges: Array(ranges[start..<min(start + rangesMaximum, ranges.count)]),
+                growth: start == 0 ? growth : nil)
+        }
+    }
+}
+
+extension FilterCore {
+    /// The coordinator is no more, and the next one counts its grants and recalls from the start.
+    /// Everything is kept, and used: what was granted was durable, and nothing changes before this
+    /// node has told the next coordinator what it holds.
+    public mutating func leaveCoordinator() {
+        for slot in files.indices { files[slot].lastRecall = LayoutGeneration(0) }
+    }
+
+    /// The files of which this node has something to tell a new coordinator.
+    public var claimedFiles: [FileIndex] {
+        files.indices.lazy
+            .filter { slot in
+                let file = self.files[slot]
+                return file.openCount > 0 && !file.isLost
+                    && (!file.map.isEmpty || file.sizeBytes != nil || file.growth != nil
+                        || file.unsettled != nil)
+            }
+            .map { FileIndex(number: Int32($0)) }
+    }
+
+    /// What this node holds of a file; a growth that was given back, but perhaps never cut to its size,
+    /// with it. Nil: nothing any more.
+    public func claim(of file: FileIndex) -> LayoutClaim? {
+        let known = files[Int(file.number)]
+        guard known.openCount > 0, !known.isLost else { return nil }
+        var ranges = RangeSet()
+        known.map.forEachExtent(in: .everything) { extent in
+            ranges.insert(
+                ByteRange(start: extent.fileOffsetBytes, end: extent.fileEndBytes))
+            return true
+        }
+        if let size = known.sizeBytes {
+            ranges.insert(ByteRange(start: size & ~(Limits.blockSizeBytes - 1), end: .max))
+        }
+        let growth = known.growth?.claim ?? known.unsettled?.claim
+        if ranges.isEmpty && growth == nil { return nil }
+        return LayoutClaim(handle: known.handle, ranges: ranges.ranges, growth: growth)
+    }
+
+    /// Whether a growth was given back of which it is not known that the file was cut to it.
+    public func isUnsettled(_ file: FileIndex) -> Bool {
+        files[Int(file.number)].unsettled != nil
+    }
+
+    /// A new coordinator does not know the growth that was given back: it has been settled.
+    public mutating func settled(_ file: FileIndex) { files[Int(file.number)].unsettled = nil }
+
+    /// Whether the opens of a file that were there are good for nothing any more.
+    public func isLost(_ file: FileIndex) -> Bool { files[Int(file.number)].isLost }
+
+    /// This node was fenced, or its open is refused: whoever has the file open here gets errors from
+    /// now on. Later opens of it start anew.
+    public mutating func lose(_ file: FileIndex) {
+        let slot = Int(file.number)
+        guard files[slot].openCount > 0, !files[slot].isLost else { return }
+        files[slot].isLost = true
+        files[slot].map.removeAll()
+        files[slot].sizeBytes = nil
+        files[slot].growth = nil
+        files[slot].returnedSizeBytes = nil
+        files[slot].unsettled = nil
+        files[slot].lastWriteNanoseconds = nil
+        indexes[files[slot].handle] = nil
+        for index in flights.indices where flights[index].file == file {
+            flights[index].isRevoked = true
+        }
+    }
+
+    /// Loses every file that is open. Returns how many.
+    public mutating func loseEverything() -> Int {
+        let open = files.indices.filter { files[$0].openCount > 0 && !files[$0].isLost }
+        for slot in open { lose(FileIndex(number: Int32(slot))) }
+        return open.count
+    }
+}
