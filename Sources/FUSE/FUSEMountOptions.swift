@@ -24,6 +24,8 @@ public struct FUSEMountOptions: Sendable {
     public var sourceName = "covolume"
     /// Other users than root may enter.
     public var allowOther = true
+    /// The mount is one regular file, and its mount point too, instead of a directory.
+    public var rootIsFile = false
     /// The kernel checks permissions by mode, owner and ACL.
     public var defaultPermissions = true
     /// A multiple of the page, at most ``Limits/payloadMaximumBytes``.
@@ -49,7 +51,8 @@ public struct FUSEMountOptions: Sendable {
     /// The last argument of mount(2).
     func mountData(descriptor: Int32) -> String {
         var parts = [
-            "fd=\(descriptor)", "rootmode=40000", "user_id=0", "group_id=0",
+            "fd=\(descriptor)", "rootmode=\(rootIsFile ? "100000" : "40000")", "user_id=0",
+            "group_id=0",
             "max_read=\(maximumReadBytes)",
         ]
         if allowOther { parts.append("allow_other") }
