@@ -22,6 +22,7 @@ let package = Package(
         .executable(name: "covol", targets: ["covol"]),
         .executable(name: "covold", targets: ["covold"]),
         .executable(name: "covol-store", targets: ["covol-store"]),
+        .executable(name: "covol-lun", targets: ["covol-lun"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -59,6 +60,8 @@ let package = Package(
         .target(
             name: "FUSE", dependencies: ["CLinux", "IORing", "VolumeModel", log],
             swiftSettings: strict),
+        .target(
+            name: "Fencing", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict),
         // Services
         .target(
             name: "ClusterStore",
@@ -97,11 +100,14 @@ let package = Package(
         .target(
             name: "Node",
             dependencies: [
-                "BlockDevice", "ClusterAuthority", "ClusterStore", "CoordinatorService",
-                "HostFileSystem", "Management", "Transport", "VolumeModel", "VolumeMount",
+                "BlockDevice", "ClusterAuthority", "ClusterCore", "ClusterStore",
+                "CoordinatorService", "Fencing", "HostFileSystem", "Management", "Transport", "VolumeModel", "VolumeMount",
                 "VolumeProtocol", nio("NIOCore"), nio("NIOPosix"), lifecycle, log,
             ], swiftSettings: strict),
         // Command line and lab
+        .target(
+            name: "LUNSimulator", dependencies: ["CLinux", "FUSE", "VolumeModel", log],
+            swiftSettings: strict),
         .target(
             name: "CovolCommands",
             dependencies: ["ClusterAuthority", "Management", "VolumeModel", arguments],
@@ -117,6 +123,9 @@ let package = Package(
             name: "covold", dependencies: ["Node", arguments, log], swiftSettings: strict),
         .executableTarget(
             name: "covol-store", dependencies: ["ClusterStore", arguments, log],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "covol-lun", dependencies: ["LUNSimulator", arguments, log],
             swiftSettings: strict),
         // The POSIX tests' hand: makes one system call at a time under another user's name.
         .executableTarget(name: "posix-helper"),
@@ -149,10 +158,17 @@ let package = Package(
             dependencies: ["BlockDevice", "CLinux", "HostFileSystem", "VolumeModel"],
             swiftSettings: strict),
         .testTarget(
+            name: "FencingTests", dependencies: ["CLinux", "Fencing", "VolumeModel"],
+            exclude: ["Recorded"], swiftSettings: strict),
+        .testTarget(
             name: "IORingTests", dependencies: ["CLinux", "IORing", "VolumeModel"],
             swiftSettings: strict),
         .testTarget(
             name: "FUSETests", dependencies: ["CLinux", "FUSE", "IORing", "VolumeModel", log],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LUNSimulatorTests",
+            dependencies: ["CLinux", "FUSE", "IORing", "LUNSimulator", "VolumeModel", log],
             swiftSettings: strict),
         .testTarget(
             name: "ClusterStoreTests",
