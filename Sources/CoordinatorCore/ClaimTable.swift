@@ -1,10 +1,14 @@
 import VolumeModel
+import VolumeProtocol
 
 /// What a task may need for itself.
 enum Resource: Hashable {
     /// All names of the volume: shared by what creates, exclusive for what removes. Always claimed
     /// before any file.
     case names
+    /// One name, by whoever makes it: of two that make the same one, the second looks once the first
+    /// has ended, so that each knows what it did (rule once).
+    case name(NameInDirectory)
     /// A file's blocks, size, layouts and opens.
     case file(FileHandle)
 }

@@ -100,9 +100,12 @@ extension CoordinatorCore {
         switch result {
         case .attributes(let attributes):
             guard let entry = task.entry else { return }
-            let fresh = FileEntry(
-                handle: entry.handle, attributes: shown(attributes, of: entry.handle))
+            let fresh = FileEntry(handle: entry, attributes: shown(attributes, of: entry))
             finish(id, .entry(fresh), &actions)
+        case .failed(.stale) where task.isRepeated:
+            // It was made, and is gone since: that it was made stays true.
+            guard let entry = task.entry, let operation = task.operation else { return }
+            finish(id, .entry(.removed(entry, madeBy: operation)), &actions)
         case .failed(let error):
             finish(id, .failed(error), &actions)
         default:
@@ -163,7 +166,7 @@ extension CoordinatorCore {
                 finish(id, result, &actions)
                 return
             }
-            refresh(id, entry, &actions)
+            refresh(id, entry.handle, &actions)
         case (.attributes(let file), .attributes(let attributes)),
             (.setAttributes(let file, _), .attributes(let attributes)):
             finish(id, .attributes(shown(attributes, of: file)), &actions)
@@ -194,14 +197,14 @@ extension CoordinatorCore {
             return
         }
         if isUnnamed { files[entry.handle]?.isHidden = true }
-        refresh(id, entry, &actions)
+        refresh(id, entry.handle, &actions)
     }
 
-    private mutating func refresh(
-        _ id: TaskID, _ entry: FileEntry, _ actions: inout [CoordinatorAction]
+    mutating func refresh(
+        _ id: TaskID, _ entry: FileHandle, _ actions: inout [CoordinatorAction]
     ) {
         tasks[id]?.entry = entry
-        claim([(.file(entry.handle), .shared)], by: id, &actions)
+        claim([(.file(entry), .shared)], by: id, &actions)
     }
 
     /// An entry's attributes are left out where another node might know better.

@@ -9,7 +9,7 @@ extension CoordinatorCore {
         guard let task = tasks.removeValue(forKey: id) else { return }
         if case .request(let session, let sequence, let operation) = task.purpose {
             if let result {
-                actions.append(.reply(session, sequence: sequence, result))
+                reply(session, sequence, result, &actions)
             }
             if case .release(let file, let open, _) = operation {
                 endLocks(locks.releaseOpen(file: file, session: session, open: open), &actions)

@@ -12,16 +12,16 @@ extension CoordinatorCore {
             lock(session, sequence, request, &actions)
         case .testLock(let request):
             let conflict = locks.test(request, session: session)
-            actions.append(.reply(session, sequence: sequence, .lockConflict(conflict)))
+            reply(session, sequence, .lockConflict(conflict), &actions)
         case .cancelLock(let waiting):
             let token = lockWaits.first {
                 $0.value.session == session && $0.value.sequence == waiting
             }?.key
             if let token, let release = locks.cancel(token) { endLocks(release, &actions) }
-            actions.append(.reply(session, sequence: sequence, .done))
+            reply(session, sequence, .done, &actions)
         case .unlockOwner(let file, let owner):
             let granted = locks.releaseOwner(file: file, session: session, owner: owner)
-            actions.append(.reply(session, sequence: sequence, .done))
+            reply(session, sequence, .done, &actions)
             wakeLockWaiters(granted, &actions)
         default:
             preconditionFailure("not a lock operation")
@@ -33,7 +33,7 @@ extension CoordinatorCore {
         _ actions: inout [CoordinatorAction]
     ) {
         guard files[request.file]?.opens[session]?.contains(request.open) == true else {
-            actions.append(.reply(session, sequence: sequence, .failed(.badDescriptor)))
+            reply(session, sequence, .failed(.badDescriptor), &actions)
             return
         }
         lastLockToken += 1
@@ -41,15 +41,15 @@ extension CoordinatorCore {
         let (outcome, granted) = locks.lock(request, session: session, token: token)
         switch outcome {
         case .granted:
-            actions.append(.reply(session, sequence: sequence, .done))
+            reply(session, sequence, .done, &actions)
         case .waiting:
             lockWaits[token] = (session, sequence)
         case .conflict:
-            actions.append(.reply(session, sequence: sequence, .failed(.tryAgain)))
+            reply(session, sequence, .failed(.tryAgain), &actions)
         case .deadlock:
-            actions.append(.reply(session, sequence: sequence, .failed(.deadlock)))
+            reply(session, sequence, .failed(.deadlock), &actions)
         case .tooMany:
-            actions.append(.reply(session, sequence: sequence, .failed(.noLocks)))
+            reply(session, sequence, .failed(.noLocks), &actions)
         }
         wakeLockWaiters(granted, &actions)
     }
@@ -57,7 +57,7 @@ extension CoordinatorCore {
     mutating func wakeLockWaiters(_ tokens: [UInt64], _ actions: inout [CoordinatorAction]) {
         for token in tokens {
             guard let waiter = lockWaits.removeValue(forKey: token) else { continue }
-            actions.append(.reply(waiter.session, sequence: waiter.sequence, .done))
+            reply(waiter.session, waiter.sequence, .done, &actions)
         }
     }
 
@@ -65,8 +65,7 @@ extension CoordinatorCore {
     mutating func endLocks(_ release: LockRelease, _ actions: inout [CoordinatorAction]) {
         for token in release.endedTokens {
             guard let waiter = lockWaits.removeValue(forKey: token) else { continue }
-            actions.append(
-                .reply(waiter.session, sequence: waiter.sequence, .failed(.interrupted)))
+            reply(waiter.session, waiter.sequence, .failed(.interrupted), &actions)
         }
         wakeLockWaiters(release.grantedTokens, &actions)
     }

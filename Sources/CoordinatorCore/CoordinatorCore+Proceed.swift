@@ -29,9 +29,9 @@ extension CoordinatorCore {
             return
         }
         if let entry = task.entry {
-            let needs = FileNeeds(file: entry.handle, settledGrowth: true, collectedWrites: true)
+            let needs = FileNeeds(file: entry, settledGrowth: true, collectedWrites: true)
             satisfy(id, [needs], session, &actions) { core, actions in
-                core.execute(id, .stat(entry.handle), .refreshing, &actions)
+                core.execute(id, .stat(entry), .refreshing, &actions)
             }
             return
         }

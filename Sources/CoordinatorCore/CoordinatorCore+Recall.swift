@@ -42,15 +42,32 @@ extension CoordinatorCore {
     mutating func send(
         _ wanted: WantedRecall, for task: TaskID, _ actions: inout [CoordinatorAction]
     ) {
-        let id = newRecall(
-            PendingRecall(
-                task: task, session: wanted.session, file: wanted.file, range: wanted.range))
+        let generation =
+            wanted.range == nil ? nil : files[wanted.file]?.nextGeneration()
+        let pending = PendingRecall(
+            task: task, session: wanted.session, file: wanted.file, range: wanted.range,
+            generation: generation ?? LayoutGeneration(0))
+        let id = newRecall(pending)
         tasks[task]?.outstanding.insert(id)
-        if let range = wanted.range {
-            guard let generation = files[wanted.file]?.nextGeneration() else { return }
-            actions.append(.recall(id, wanted.session, wanted.file, range, generation))
+        ask(id, pending, &actions)
+    }
+
+    private func ask(
+        _ id: RecallID, _ pending: PendingRecall, _ actions: inout [CoordinatorAction]
+    ) {
+        if let range = pending.range {
+            actions.append(
+                .recall(id, pending.session, pending.file, range, pending.generation))
         } else {
-            actions.append(.collectWrites(id, wanted.session, wanted.file))
+            actions.append(.collectWrites(id, pending.session, pending.file))
+        }
+    }
+
+    /// Asks a session again for what it has not answered; an answer that comes twice counts once.
+    mutating func askAgain(_ session: NodeIdentity, _ actions: inout [CoordinatorAction]) {
+        let owed = recalls.filter { $0.value.session == session }
+        for (id, pending) in owed.sorted(by: { $0.key.number < $1.key.number }) {
+            ask(id, pending, &actions)
         }
     }
 

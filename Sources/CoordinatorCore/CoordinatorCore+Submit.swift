@@ -12,7 +12,11 @@ extension CoordinatorCore {
         case .lock, .testLock, .cancelLock, .unlockOwner:
             lockOperation(session, sequence, operation, &actions)
             return
+        case .reclaimLayout, .reclaimLock, .reclaimed:
+            reclaim(session, sequence, operation, &actions)
+            return
         case .open(let file, let open):
+            adoptOpen(open, of: file, by: session)
             // Registered before it is checked, so that no unlink finds the file unused meanwhile.
             refusal = register(open, of: file, by: session)
         case .layoutGet(let file, _), .layoutGrow(let file, _):
@@ -21,7 +25,7 @@ extension CoordinatorCore {
             break
         }
         if let refusal {
-            actions.append(.reply(session, sequence: sequence, .failed(refusal)))
+            reply(session, sequence, .failed(refusal), &actions)
             return
         }
         start(task, claiming: initialClaims(of: operation), &actions)
@@ -57,7 +61,10 @@ extension CoordinatorCore {
 
     private func initialClaims(of operation: Operation) -> [(Resource, ClaimTable.Mode)] {
         switch operation {
-        case .create, .createUnnamed:
+        case .create(let name, _, _, _, _), .makeNode(let name, _, _, _, _),
+            .makeDirectory(let name, _, _), .makeSymbolicLink(let name, _, _):
+            [(.names, .shared), (.name(name), .exclusive)]
+        case .createUnnamed:
             [(.names, .shared)]
         case .link, .unlink, .removeDirectory, .rename:
             [(.names, .exclusive)]
@@ -77,14 +84,15 @@ extension CoordinatorCore {
         }
     }
 
-    /// Nil, or why the open is not taken.
+    /// Nil, or why the open is not taken. The same open may be told again.
     mutating func register(
         _ open: OpenID, of file: FileHandle, by session: NodeIdentity
     ) -> ErrorCode? {
         var state = files[file] ?? FileState()
         var opens = state.opens[session] ?? []
+        if opens.contains(open) { return nil }
         guard opens.count < Limits.opensPerSessionMaximum else { return .tooManyOpenFiles }
-        guard opens.insert(open).inserted else { return .invalid }
+        opens.insert(open)
         state.opens[session] = opens
         files[file] = state
         return nil
@@ -102,7 +110,8 @@ extension CoordinatorCore {
             state.growth == nil
         else { return }
         if state.isHidden {
-            startInternal(.removeHidden(file), on: file, &actions)
+            // In grace its node may yet come back and tell that it has it open.
+            if grace == nil { startInternal(.removeHidden(file), on: file, &actions) }
         } else {
             files[file] = nil
         }

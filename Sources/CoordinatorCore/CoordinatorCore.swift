@@ -19,6 +19,14 @@ public struct CoordinatorCore: Sendable {
     /// Tasks that wait for a lock, by the lock table's token.
     var lockWaits: [UInt64: (session: NodeIdentity, sequence: UInt64)] = [:]
     var lastLockToken: UInt64 = 0
+    /// Nil outside of a grace.
+    var grace: Grace?
+    /// Requests that are taken and not answered, with their slots.
+    var unanswered: [NodeIdentity: [UInt64: UInt16]] = [:]
+    var slots: [NodeIdentity: [UInt16: SessionSlot]] = [:]
+    /// What the volume says of the requests of sessions that are not open yet.
+    var recorded: [NodeIdentity: [UInt16: SessionSlot]] = [:]
+    var isDraining = false
     private var lastTask: UInt64 = 0
     private var lastRecall: UInt64 = 0
 
@@ -28,6 +36,7 @@ public struct CoordinatorCore: Sendable {
         var file: FileHandle
         /// Nil for a collection of writes.
         var range: ByteRange?
+        var generation: LayoutGeneration
     }
 
     public init(rules: SafetyRules = .all) {
@@ -38,19 +47,25 @@ public struct CoordinatorCore: Sendable {
     public mutating func handle(_ event: CoordinatorEvent, into actions: inout [CoordinatorAction])
     {
         switch event {
+        case .started(let attached, let hidden, let grown, let outcomes):
+            begin(attached, hidden, grown, outcomes, &actions)
         case .sessionOpened(let session):
-            sessions.insert(session)
+            openSession(session, &actions)
         case .sessionEnded(let session):
             endSession(session, &actions)
-        case .request(let session, let sequence, let operation, let payloadBytes):
-            guard sessions.contains(session) else { return }
-            let task = CoordinatorTask(
-                .request(session, sequence: sequence, operation), payloadBytes: payloadBytes)
-            submit(task, session, sequence, operation, &actions)
+        case .nodeForgotten(let name):
+            forget(name, &actions)
+        case .request(let session, let sequence, let slot, let operation, let payloadBytes):
+            take(
+                Request(
+                    session: session, sequence: sequence, slot: slot, operation: operation,
+                    payloadBytes: payloadBytes), &actions)
         case .executed(let task, let result):
             executed(task, result, &actions)
         case .answered(let recall, let report):
             answered(recall, report, &actions)
+        case .draining:
+            drain(&actions)
         }
     }
 
@@ -73,35 +88,6 @@ public struct CoordinatorCore: Sendable {
         let id = RecallID(number: lastRecall)
         recalls[id] = recall
         return id
-    }
-
-    private mutating func endSession(
-        _ session: NodeIdentity, _ actions: inout [CoordinatorAction]
-    ) {
-        guard sessions.remove(session) != nil else { return }
-        wakeLockWaiters(locks.endSession(session), &actions)
-        lockWaits = lockWaits.filter { $0.value.session != session }
-        let known = files.keys.sorted { $0.description < $1.description }
-        for file in known {
-            guard var state = files[file] else { continue }
-            state.opens[session] = nil
-            state.layouts[session] = nil
-            var lost: WriteReport?
-            if let growth = state.growth, growth.session == session {
-                state.growth = nil
-                lost = WriteReport(grownSizeBytes: growth.visibleSizeBytes)
-            }
-            files[file] = state
-            if let lost {
-                startInternal(.settleLost(file, lost), on: file, &actions)
-            }
-            forgetIfUnused(file, &actions)
-        }
-        // What the session owed is over with it: nobody waits for a node that is proven gone.
-        let owed = recalls.filter { $0.value.session == session }.keys
-        for recall in owed.sorted(by: { $0.number < $1.number }) {
-            answered(recall, WriteReport(), &actions)
-        }
     }
 }
 

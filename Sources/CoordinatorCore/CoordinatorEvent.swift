@@ -15,20 +15,47 @@ public struct RecallID: Hashable, Sendable {
 
 /// What happens to a coordinator.
 public enum CoordinatorEvent: Sendable {
+    /// The first event of an epoch, once: what the volume says of the epoch before. Until every node
+    /// that was attached has told what it holds, or is proven to be gone, only such telling is served
+    /// (DESIGN section 4, grace). A core that is never told has no grace.
+    case started(
+        attached: [String], hidden: [FileHandle], grown: [GrownFile], outcomes: [SlotOutcome])
+    /// A session may be opened again by the same incarnation: it keeps everything, and is asked again
+    /// for what it owes.
     case sessionOpened(NodeIdentity)
     /// Everything of this session has been given back, or is proven to be over.
     case sessionEnded(NodeIdentity)
-    case request(NodeIdentity, sequence: UInt64, Operation, payloadBytes: Int)
+    /// No incarnation of this node so far can write to the LUN any more (rule fence-before-forget).
+    case nodeForgotten(String)
+    /// `slot` is ``VolumeProtocol/Operation/noSlot`` for an operation without one.
+    case request(
+        NodeIdentity, sequence: UInt64, slot: UInt16, Operation, payloadBytes: Int)
     /// A command has ended, and what it changed is durable.
     case executed(TaskID, CommandResult)
     /// A node has returned what was recalled, or told what it wrote.
     case answered(RecallID, WriteReport)
+    /// A planned move begins: no new request is taken, and waits without end are ended.
+    case draining
+}
+
+/// A file that had been lengthened for some node's growth when the last coordinator ended.
+public struct GrownFile: Hashable, Sendable {
+    public var file: FileHandle
+    /// The size that everybody but the growth's holder had been shown.
+    public var visibleSizeBytes: UInt64
+
+    public init(file: FileHandle, visibleSizeBytes: UInt64) {
+        self.file = file
+        self.visibleSizeBytes = visibleSizeBytes
+    }
 }
 
 /// What a coordinator's shell has to do.
 public enum CoordinatorAction: Hashable, Sendable {
     case execute(TaskID, Command)
     case reply(NodeIdentity, sequence: UInt64, OperationResult)
+    /// Nothing of this request was done: the node asks again, here or of the next coordinator.
+    case refuse(NodeIdentity, sequence: UInt64, Refusal)
     case recall(RecallID, NodeIdentity, FileHandle, ByteRange, LayoutGeneration)
     case collectWrites(RecallID, NodeIdentity, FileHandle)
 }

@@ -21,7 +21,7 @@ struct CoordinatorTask: Sendable {
         /// Finding what names stand for, before claiming that.
         case resolving
         case executing
-        /// Reading the attributes of the file in `entry` again, after everybody told what they wrote.
+        /// Reading the attributes of `entry` again, after everybody told what they wrote.
         case refreshing
     }
 
@@ -34,7 +34,9 @@ struct CoordinatorTask: Sendable {
     var outstanding: Set<RecallID> = []
     var reports: [(FileHandle, WriteReport)] = []
     /// A file found or made, whose attributes are told after a refresh.
-    var entry: FileEntry?
+    var entry: FileHandle?
+    /// The request was done already, for an earlier coordinator: only its answer is made again.
+    var isRepeated = false
     /// The file that loses its last name through this task while in use.
     var victim: FileHandle?
 

@@ -14,6 +14,11 @@ enum RenameFlags {
     static let exchange: UInt32 = 2
 }
 
+/// setxattr(2)'s flags, `linux/xattr.h`.
+enum AttributeFlags {
+    static let create: UInt32 = 1
+}
+
 /// What must be so before a task's own command may run.
 struct FileNeeds {
     var file: FileHandle

@@ -21,7 +21,7 @@ extension CommandRunner {
             return try setAttributes(file, change)
         case .readLink(let file):
             return answer(.bytes(try volume.readLink(file)))
-        case .create, .createUnnamed, .makeNode, .makeDirectory, .makeSymbolicLink, .link:
+        case .create, .makeNode, .makeDirectory, .makeSymbolicLink, .link:
             return try make(operation)
         case .unlink(let name):
             try directory.refuse(name)
@@ -78,8 +78,9 @@ extension CommandRunner {
         case .write(let file, let offset, let flags):
             return try write(file, offset, flags, payload ?? ByteBuffer())
         case .release, .lock, .testLock, .cancelLock, .unlockOwner, .layoutGet, .layoutGrow,
-            .layoutReturn, .reclaimLayout, .reclaimLock, .reclaimed:
-            preconditionFailure("the core's own operation")
+            .layoutReturn, .reclaimLayout, .reclaimLock, .reclaimed,
+            .createUnnamed:
+            preconditionFailure("served elsewhere")
         }
     }
 
@@ -128,9 +129,6 @@ extension CommandRunner {
                 guard found.attributes.kind == .regular else { throw .stale }
                 return try entry(found)
             }
-        case .createUnnamed(let parent, let mode, let creator, _):
-            return answer(
-                .entry(try directory.create(in: parent, mode: mode, creator: creator.onHost)))
         case .makeNode(let name, let mode, let major, let minor, let creator):
             try directory.refuse(name)
             return try entry(

@@ -17,6 +17,7 @@ final class CommandRunner: Sendable {
     let volume: HostVolume
     let rules: SafetyRules
     let directory: PrivateDirectory
+    let view: HostVolumeView
     /// Whether a file has reflinked blocks, told once per file: nothing but the coordinator's own
     /// operations could make some (rule sole-mutator), and none does.
     private let sharing = Mutex<[FileHandle: Bool]>([:])
@@ -25,6 +26,7 @@ final class CommandRunner: Sendable {
         self.volume = volume
         self.rules = rules
         directory = try PrivateDirectory(volume: volume)
+        view = HostVolumeView(volume: volume, directory: directory)
     }
 
     func root() throws(ErrorCode) -> FileEntry {
@@ -32,18 +34,62 @@ final class CommandRunner: Sendable {
             handle: volume.rootHandle, attributes: try volume.attributes(volume.rootHandle))
     }
 
-    func run(_ command: Command, payload: ByteBuffer?) -> CommandOutcome {
+    /// Performs a command. With `once`, its intent and its outcome are recorded around it.
+    func run(_ command: Command, payload: ByteBuffer?, once: OnceKey?) -> CommandOutcome {
+        guard let once else { return attempt(command, payload, recordsHidden: nil) }
+        let hadIntent: Bool
         do throws(ErrorCode) {
-            return try perform(command, payload)
+            let intent = try IntentResolver.intent(
+                for: command, payloadBytes: payload?.readableBytes ?? 0, view)
+            if let intent { try directory.journal.write(.intended(intent), for: once) }
+            hadIntent = intent != nil
+        } catch {
+            return CommandOutcome(result: .failed(error))
+        }
+        let outcome = attempt(command, payload, recordsHidden: once)
+        let ended = IntentResolver.outcome(
+            of: command, outcome.result, hadIntent: hadIntent || command.makesHidden)
+        do throws(ErrorCode) {
+            if let ended { try directory.journal.write(.ended(ended), for: once) }
+        } catch {
+            return unrecorded(outcome, once)
+        }
+        return outcome
+    }
+
+    /// There was no room for an outcome. An intent must not outlive its operation's claims, so it
+    /// goes: until this answer has arrived, a crash may have the operation done twice.
+    private func unrecorded(_ outcome: CommandOutcome, _ once: OnceKey) -> CommandOutcome {
+        do throws(ErrorCode) {
+            try directory.journal.clear(once)
+            return outcome
+        } catch {
+            return CommandOutcome(result: .failed(.inputOutput))
+        }
+    }
+
+    private func attempt(
+        _ command: Command, _ payload: ByteBuffer?, recordsHidden once: OnceKey?
+    ) -> CommandOutcome {
+        do throws(ErrorCode) {
+            return try perform(command, payload, once)
         } catch {
             return CommandOutcome(result: .failed(error))
         }
     }
 
     private func perform(
-        _ command: Command, _ payload: ByteBuffer?
+        _ command: Command, _ payload: ByteBuffer?, _ once: OnceKey?
     ) throws(ErrorCode) -> CommandOutcome {
         switch command {
+        case .perform(.createUnnamed(let parent, let mode, let creator, let open)):
+            let entry = try directory.create(in: parent, mode: mode, creator: creator.onHost) {
+                file throws(ErrorCode) in
+                guard let once else { return }
+                try directory.journal.write(
+                    .intended(.makesHidden(file, open: open)), for: once)
+            }
+            return CommandOutcome(result: .performed(.entry(entry), sizeBytes: nil))
         case .perform(let operation):
             return try perform(operation, payload)
         case .resolve(let names):
@@ -66,6 +112,7 @@ final class CommandRunner: Sendable {
         case .removeHidden(let file):
             try directory.remove(file)
             volume.forget(file)
+            directory.reserve.refill()
             return CommandOutcome(result: .done)
         case .map(let file, let range):
             return CommandOutcome(result: try map(file, range))
@@ -128,6 +175,7 @@ final class CommandRunner: Sendable {
         _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64
     ) throws(ErrorCode) -> CommandResult {
         let size = try volume.attributes(file).sizeBytes
+        let isNew = try directory.growth.begin(file, visibleSizeBytes: size)
         do throws(ErrorCode) {
             try volume.truncate(file, toSizeBytes: range.endBytes)
             let end = ByteRange(start: 0, end: size).wholeBlocks(Limits.blockSizeBytes).endBytes
@@ -138,6 +186,7 @@ final class CommandRunner: Sendable {
         } catch {
             try volume.truncate(file, toSizeBytes: size)
             _ = try volume.dropCache(file, range)
+            if isNew { try directory.growth.end(file) }
             throw error
         }
         return try map(file, range)
@@ -152,6 +201,7 @@ final class CommandRunner: Sendable {
             attributes = try volume.attributes(file)
         } catch {
             // A file that is gone has nothing to settle.
+            if error == .stale { try directory.growth.end(file) }
             return .performed(.done, sizeBytes: nil)
         }
         var modified = attributes.modificationTime
@@ -159,6 +209,7 @@ final class CommandRunner: Sendable {
             modified = max(modified, Timestamp.now.earlier(byNanoseconds: age))
         }
         if let size = report.grownSizeBytes, size < attributes.sizeBytes {
+            try directory.growth.reach(file, sizeBytes: size)
             try volume.truncate(file, toSizeBytes: size)
             let start = size & ~(Limits.blockSizeBytes - 1)
             _ = try volume.dropCache(file, ByteRange(start: start, end: .max))
@@ -166,25 +217,12 @@ final class CommandRunner: Sendable {
             // The cut is no change of the file's owner's: its time does not count.
             attributes.modificationTime = .now
         }
+        if report.grownSizeBytes != nil { try directory.growth.end(file) }
         if modified != attributes.modificationTime {
             var change = AttributeChange()
             change.modificationTime = .to(modified)
             _ = try volume.setAttributes(file, change)
         }
         return .performed(.done, sizeBytes: attributes.sizeBytes)
-    }
-
-    /// Removes what earlier coordinators hid for processes that are gone.
-    func removeOrphans(log: Logger) {
-        do throws(ErrorCode) {
-            let count = try directory.removeAll()
-            if count > 0 {
-                log.info(
-                    "removed files that were in use when they lost their last name",
-                    metadata: ["count": "\(count)"])
-            }
-        } catch {
-            log.error("hidden files could not be removed", metadata: ["error": "\(error)"])
-        }
     }
 }

@@ -6,70 +6,69 @@ import Synchronization
 import VolumeModel
 import VolumeProtocol
 
-/// The way from a coordinator to a node of its volume.
-public protocol NodePort: AnyObject, Sendable {
-    /// Asks a node to give layouts back. Nil: the node did not answer; it keeps what it had.
-    func recall(
-        _ file: FileHandle, _ range: ByteRange, _ generation: LayoutGeneration
-    ) async -> WriteReport?
-    /// Asks a node what it wrote directly. Nil: the node did not answer.
-    func collectWrites(_ file: FileHandle) async -> WriteReport?
-}
-
-/// The answer to one request, with its bulk bytes.
-public struct CoordinatorAnswer: Sendable {
-    public var result: OperationResult
-    public var payload: ByteBuffer?
-
-    public init(_ result: OperationResult, payload: ByteBuffer? = nil) {
-        self.result = result
-        self.payload = payload
-    }
-}
-
 /// One volume's coordinator: the shell around ``CoordinatorCore``. It owns the private mount, runs the
 /// core's commands on threads of its own, holds results back until they are durable, and carries
 /// recalls to the nodes.
+///
+/// A coordinator that cannot make its changes durable is none: from the first flush that fails on,
+/// every request ends as ``VolumeProtocol/Refusal/notCoordinator``, and never as an error that an
+/// application would see. The next coordinator performs it.
 public final class Coordinator: Sendable {
-    private struct RequestKey: Hashable {
+    struct RequestKey: Hashable {
         var session: NodeIdentity
         var sequence: UInt64
     }
 
-    private struct Waiting {
-        var continuation: CheckedContinuation<CoordinatorAnswer, Never>
+    typealias Continuation = CheckedContinuation<Result<CoordinatorAnswer, Refusal>, Never>
+
+    struct Waiting {
+        /// More than one where a node asked again before it had an answer.
+        var continuations: [Continuation]
         var payload: ByteBuffer?
         var answer: ByteBuffer?
+
+        func end(_ result: Result<CoordinatorAnswer, Refusal>) {
+            for continuation in continuations { continuation.resume(returning: result) }
+        }
     }
 
-    private struct State {
+    struct State {
         var core: CoordinatorCore
         var ports: [NodeIdentity: any NodePort] = [:]
         var waiting: [RequestKey: Waiting] = [:]
-        var isStopping = false
+        /// Stopping, or no coordinator any more.
+        var hasEnded = false
+        var draining: [CheckedContinuation<Void, Never>] = []
     }
 
-    private let state: Mutex<State>
-    private let runner: CommandRunner
-    private let pool: WorkerPool
+    let state: Mutex<State>
+    let runner: CommandRunner
+    let pool: WorkerPool
     private let commit: GroupCommit
     private let rules: SafetyRules
-    private let log: Logger
+    let log: Logger
+    private let onFailure: @Sendable (ErrorCode) -> Void
     public let root: FileEntry
 
-    /// Takes over a mounted volume. `threads` file system calls run at a time. `removesOrphans`: no
-    /// node has a file of an earlier epoch open, so the hidden ones can go.
+    /// Takes over a mounted volume.
+    ///
+    /// - Parameters:
+    ///   - threads: how many file system calls run at a time.
+    ///   - attached: the names of all nodes that may hold something of an earlier epoch: the grace
+    ///     waits for them.
+    ///   - onFailure: called once, on any thread, when this coordinator can go on no more.
     public init(
-        volume: HostVolume, rules: SafetyRules = .all, threads: Int = 8,
-        removesOrphans: Bool = true, log: Logger
+        volume: HostVolume, rules: SafetyRules = .all, threads: Int = 8, attached: [String] = [],
+        log: Logger, onFailure: @escaping @Sendable (ErrorCode) -> Void = { _ in }
     ) throws {
         let pool = WorkerPool(threads: threads)
         self.pool = pool
+        let start: CoordinatorEvent
         do {
-            (runner, root) = try pool.perform {
+            (runner, root, start) = try pool.perform {
                 let runner = try CommandRunner(volume: volume, rules: rules)
-                if removesOrphans { runner.removeOrphans(log: log) }
-                return (runner, try runner.root())
+                let start = try runner.takeOver(attached: attached, log: log)
+                return (runner, try runner.root(), start)
             }
         } catch {
             pool.stop()
@@ -79,83 +78,61 @@ public final class Coordinator: Sendable {
         state = Mutex(State(core: CoordinatorCore(rules: rules)))
         self.rules = rules
         self.log = log
+        self.onFailure = onFailure
+        handle(start)
     }
 
-    /// Opens a node's session. A session of an earlier incarnation of the same node ends with it: the
-    /// node opens a new one only when the I/O of its earlier life is over.
-    public func openSession(_ session: NodeIdentity, port: any NodePort) {
-        let earlier = state.withLock { state in
-            state.ports.keys.filter { $0.name == session.name && $0 != session }
-        }
-        for old in earlier { endSession(old) }
-        state.withLock { $0.ports[session] = port }
-        handle(.sessionOpened(session))
-    }
+    /// The nodes that the grace waits for, in order; empty once it is over.
+    public var graceWaitingFor: [String] { state.withLock { $0.core.graceWaitingFor } }
 
-    public func endSession(_ session: NodeIdentity) {
-        // First, so that no request is taken that nobody would answer.
-        handle(.sessionEnded(session))
-        let orphaned = state.withLock { state in
-            state.ports[session] = nil
-            let keys = state.waiting.keys.filter { $0.session == session }
-            return keys.compactMap { state.waiting.removeValue(forKey: $0) }
-        }
-        for waiting in orphaned {
-            waiting.continuation.resume(returning: CoordinatorAnswer(.failed(.notConnected)))
-        }
-    }
-
-    public func hasSession(_ session: NodeIdentity) -> Bool {
-        state.withLock { $0.core.hasSession(session) }
-    }
-
-    /// Performs one request. It waits as long as others' work, recalls or locks take.
+    /// Performs one request. It waits as long as the grace, others' work, recalls or locks take.
+    ///
+    /// - Throws: the refusal, where nothing of the request was done or will show: the node asks
+    ///   again, with the same number and slot.
     public func request(
-        _ session: NodeIdentity, sequence: UInt64, _ operation: Operation,
-        payload: ByteBuffer? = nil
-    ) async -> CoordinatorAnswer {
-        await withCheckedContinuation { continuation in
+        _ session: NodeIdentity, sequence: UInt64, slot: UInt16 = Operation.noSlot,
+        _ operation: Operation, payload: ByteBuffer? = nil
+    ) async throws(Refusal) -> CoordinatorAnswer {
+        let result = await withCheckedContinuation { (continuation: Continuation) in
             let key = RequestKey(session: session, sequence: sequence)
-            let refusal: ErrorCode? = state.withLock { state in
-                guard !state.isStopping, state.core.hasSession(session) else {
-                    return .notConnected
+            enum Next { case begin, joined, refused(Refusal) }
+            let next: Next = state.withLock { state in
+                if state.hasEnded { return .refused(.notCoordinator) }
+                if state.waiting[key] != nil {
+                    state.waiting[key]?.continuations.append(continuation)
+                    return .joined
                 }
-                guard state.waiting[key] == nil else { return .protocolError }
+                guard state.core.hasSession(session) else { return .refused(.noSession) }
                 guard state.waiting.count < ServiceLimits.requestsMaximum else {
-                    return .busy
+                    return .refused(.tooManyRequests)
                 }
-                state.waiting[key] = Waiting(continuation: continuation, payload: payload)
-                return nil
+                state.waiting[key] = Waiting(continuations: [continuation], payload: payload)
+                return .begin
             }
-            if let refusal {
-                continuation.resume(returning: CoordinatorAnswer(.failed(refusal)))
-                return
+            switch next {
+            case .joined: break
+            case .refused(let refusal): continuation.resume(returning: .failure(refusal))
+            case .begin:
+                handle(
+                    .request(
+                        session, sequence: sequence, slot: slot, operation,
+                        payloadBytes: payload?.readableBytes ?? 0))
             }
-            handle(
-                .request(
-                    session, sequence: sequence, operation,
-                    payloadBytes: payload?.readableBytes ?? 0))
         }
+        return try result.get()
     }
 
-    /// Ends the coordinator's threads, and with them its use of the mount; the owner then closes it.
-    public func stop() {
-        let waiting = state.withLock { state in
-            state.isStopping = true
-            defer { state.waiting = [:] }
-            return state.waiting
-        }
-        for entry in waiting.values {
-            entry.continuation.resume(returning: CoordinatorAnswer(.failed(.notConnected)))
-        }
-        pool.stop()
-        commit.stop()
-    }
-
-    private func handle(_ event: CoordinatorEvent) {
+    func handle(_ event: CoordinatorEvent) {
         var actions: [CoordinatorAction] = []
-        state.withLock { $0.core.handle(event, into: &actions) }
+        let drained = state.withLock { state in
+            guard !state.hasEnded else { return [CheckedContinuation<Void, Never>]() }
+            state.core.handle(event, into: &actions)
+            guard state.core.isIdle else { return [] }
+            defer { state.draining = [] }
+            return state.draining
+        }
         for action in actions { perform(action) }
+        for continuation in drained { continuation.resume() }
     }
 
     private func perform(_ action: CoordinatorAction) {
@@ -163,17 +140,19 @@ public final class Coordinator: Sendable {
         case .execute(let task, let command):
             pool.submit { [self] in run(command, of: task) }
         case .reply(let session, let sequence, let result):
-            let key = RequestKey(session: session, sequence: sequence)
-            guard let waiting = state.withLock({ $0.waiting.removeValue(forKey: key) }) else {
-                return
-            }
-            waiting.continuation.resume(
-                returning: CoordinatorAnswer(result, payload: waiting.answer))
+            let waiting = take(RequestKey(session: session, sequence: sequence))
+            waiting?.end(.success(CoordinatorAnswer(result, payload: waiting?.answer)))
+        case .refuse(let session, let sequence, let refusal):
+            take(RequestKey(session: session, sequence: sequence))?.end(.failure(refusal))
         case .recall(let id, let session, let file, let range, let generation):
             ask(session, id) { await $0.recall(file, range, generation) }
         case .collectWrites(let id, let session, let file):
             ask(session, id) { await $0.collectWrites(file) }
         }
+    }
+
+    private func take(_ key: RequestKey) -> Waiting? {
+        state.withLock { $0.waiting.removeValue(forKey: key) }
     }
 
     private func ask(
@@ -194,15 +173,27 @@ public final class Coordinator: Sendable {
     }
 
     private func run(_ command: Command, of task: TaskID) {
-        let key = state.withLock { state in
-            state.core.request(of: task).map {
+        let (key, once) = state.withLock { state in
+            let key = state.core.request(of: task).map {
                 RequestKey(session: $0.session, sequence: $0.sequence)
             }
+            return (key, state.core.onceKey(of: task))
         }
         let payload = key.flatMap { key in state.withLock { $0.waiting[key]?.payload } }
         let number = command.isChange ? commit.begin() : nil
-        let outcome = runner.run(command, payload: payload)
+        let outcome = runner.run(command, payload: payload, once: once)
         if let number { commit.end(number) }
+        if let error = outcome.result.doubtfulError {
+            do {
+                try runner.proveWritable()
+            } catch {
+                fail(error)
+                return
+            }
+            log.error(
+                "the file system answered with an error, though the LUN can be read and written",
+                metadata: ["error": "\(error)"])
+        }
         if let answer = outcome.payload, let key {
             state.withLock { $0.waiting[key]?.answer = answer }
         }
@@ -211,55 +202,39 @@ public final class Coordinator: Sendable {
             return
         }
         commit.whenDurable { [self] isDurable in
-            handle(.executed(task, isDurable ? outcome.result : .failed(.inputOutput)))
-        }
-    }
-}
-
-extension Command {
-    /// May leave something in the journal that is not on the LUN yet.
-    var isChange: Bool {
-        switch self {
-        case .resolve, .stat, .map: false
-        case .perform(let operation): operation.isChange
-        case .hide, .renameHiding, .removeHidden, .grow, .settle: true
+            if isDurable { handle(.executed(task, outcome.result)) } else { fail(.inputOutput) }
         }
     }
 
-    /// What a broken rule lets out early; nothing where the rules hold.
-    func needsNoCommit(_ rules: SafetyRules) -> Bool {
-        switch self {
-        case .map, .grow: !rules.contains(.durableBeforeGrant)
-        default: !rules.contains(.durableBeforeShown)
+    // MARK: The end
+
+    /// Ends everything that is under way as not done here. False: it had ended already.
+    private func endAll() -> Bool {
+        let (waiting, draining, isFirst) = state.withLock { state in
+            defer {
+                state.waiting = [:]
+                state.draining = []
+                state.hasEnded = true
+            }
+            return (state.waiting, state.draining, !state.hasEnded)
         }
-    }
-}
-
-extension Operation {
-    /// Changes the file system.
-    var isChange: Bool {
-        switch self {
-        case .root, .lookup, .attributes, .readLink, .open, .readDirectory, .statistics,
-            .extendedAttribute, .extendedAttributes, .seek, .lock, .testLock, .cancelLock,
-            .unlockOwner, .layoutGet, .layoutReturn, .release, .read, .reclaimLayout,
-            .reclaimLock, .reclaimed:
-            false
-        case .setAttributes, .create, .createUnnamed, .makeNode, .makeDirectory,
-            .makeSymbolicLink, .link, .unlink, .removeDirectory, .rename, .setExtendedAttribute,
-            .removeExtendedAttribute, .allocate, .copyRange, .synchronize, .layoutGrow, .write:
-            true
-        }
-    }
-}
-
-extension Coordinator {
-    /// Writes the volume's ownership mark, durably.
-    public func writeMark(_ bytes: [UInt8]) throws {
-        try pool.perform { [runner] in try runner.directory.writeMark(bytes) }
+        for entry in waiting.values { entry.end(.failure(.notCoordinator)) }
+        for continuation in draining { continuation.resume() }
+        return isFirst
     }
 
-    /// Takes the coordinator's own directory off the volume, so that nothing of us is left on it.
-    public func removeMark() throws {
-        try pool.perform { [runner] in try runner.directory.removeItself() }
+    private func fail(_ error: ErrorCode) {
+        guard endAll() else { return }
+        log.error(
+            "the coordinator cannot make changes durable, and ends; is the LUN reachable?",
+            metadata: ["error": "\(error)"])
+        onFailure(error)
+    }
+
+    /// Ends the coordinator's threads, and with them its use of the mount; the owner then closes it.
+    public func stop() {
+        _ = endAll()
+        pool.stop()
+        commit.stop()
     }
 }

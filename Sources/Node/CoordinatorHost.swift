@@ -17,7 +17,7 @@ final class CoordinatorHost: Sendable {
     /// Mounts and starts. Blocks.
     init(
         device: String, kind: FileSystemKind, epoch: Epoch, mark: VolumeMark,
-        removesOrphans: Bool, log: Logger
+        attached: [String], log: Logger
     ) throws {
         let contents = try DeviceInspector.inspect(device)
         guard contents.holders.isEmpty else {
@@ -33,7 +33,7 @@ final class CoordinatorHost: Sendable {
             let volume = try HostVolume.mount(device: loop.path, kind: kind)
             do {
                 coordinator = try Coordinator(
-                    volume: volume, removesOrphans: removesOrphans, log: log)
+                    volume: volume, attached: attached, log: log)
                 try coordinator.writeMark(Array(JSONEncoder().encode(mark)))
             } catch {
                 volume.close()

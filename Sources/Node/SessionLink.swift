@@ -123,8 +123,10 @@ final class SessionLink: CoordinatorLink {
     ) async -> LinkAnswer? {
         switch way {
         case .local(let coordinator, let session):
-            let answer = await coordinator.request(
-                session, sequence: sequence, operation, payload: payload)
+            guard
+                let answer = try? await coordinator.request(
+                    session, sequence: sequence, operation, payload: payload)
+            else { return nil }
             return LinkAnswer(answer.result, payload: answer.payload)
         case .remote(let client, let header):
             return await send(operation, payload, client, header, sequence)

@@ -122,7 +122,7 @@ actor VolumeInstance {
         let host = try await Blocking.run {
             try CoordinatorHost(
                 device: device, kind: kind, epoch: Epoch(owner.epoch), mark: mark,
-                removesOrphans: attached.isEmpty, log: log)
+                attached: attached, log: log)
         }
         self.host = host
         mounted.grace.begin(waitingFor: attached)
@@ -152,12 +152,20 @@ actor VolumeInstance {
         case .closeSession:
             coordinator.endSession(session)
             return (.sessionClosed, nil)
-        case .request(_, let sequence, _, let operation):
+        case .request(_, let sequence, let slot, let operation):
             await mounted.grace.wait(for: operation, of: peer.node)
             guard coordinator.hasSession(session) else { return (.refused(.noSession), nil) }
-            let answer = await coordinator.request(
-                session, sequence: sequence, operation, payload: payload)
-            return (.result(sequence: sequence, answer.result), answer.payload)
+            do throws(Refusal) {
+                if case .root = operation {
+                    // With this question a node says that it has told everything.
+                    _ = try await coordinator.request(session, sequence: .max, .reclaimed)
+                }
+                let answer = try await coordinator.request(
+                    session, sequence: sequence, slot: slot, operation, payload: payload)
+                return (.result(sequence: sequence, answer.result), answer.payload)
+            } catch {
+                return (.refused(error), nil)
+            }
         }
     }
 

@@ -63,8 +63,8 @@ public enum CoordinatorReply: Hashable, Sendable {
     case refused(Refusal)
 }
 
-/// Why a message was not taken at all.
-public enum Refusal: UInt8, Hashable, Sendable {
+/// Why a message was not taken at all: nothing of it was done, or will show.
+public enum Refusal: UInt8, Error, Hashable, Sendable {
     case notCoordinator = 0
     case oldEpoch = 1
     case newerEpoch = 2

@@ -16,8 +16,12 @@ final class CoreFixture {
     private var lastSequence: UInt64 = 0
     private var lastOpen: UInt64 = 0
 
-    init(rules: SafetyRules = .all) {
+    init(rules: SafetyRules = .all, started: CoordinatorEvent? = nil) {
         core = CoordinatorCore(rules: rules)
+        if let started {
+            send(started)
+            return
+        }
         for node in [Self.node1, Self.node2, Self.node3] { send(.sessionOpened(node)) }
     }
 
@@ -74,8 +78,19 @@ final class CoreFixture {
         _ node: NodeIdentity, _ operation: Operation, payload: Int = 0
     ) -> [CoordinatorAction] {
         lastSequence += 1
+        return request(node, lastSequence, operation, payload: payload)
+    }
+
+    /// With a number of its own, and a slot.
+    @discardableResult
+    func request(
+        _ node: NodeIdentity, _ sequence: UInt64, slot: UInt16 = Operation.noSlot,
+        _ operation: Operation, payload: Int = 0
+    ) -> [CoordinatorAction] {
+        lastSequence = max(lastSequence, sequence)
         return send(
-            .request(node, sequence: lastSequence, operation, payloadBytes: payload))
+            .request(
+                node, sequence: sequence, slot: slot, operation, payloadBytes: payload))
     }
 
     /// Ends the only command among `actions`.
@@ -160,6 +175,10 @@ extension [CoordinatorAction] {
 
     var replies: [OperationResult] {
         compactMap { if case .reply(_, _, let result) = $0 { result } else { nil } }
+    }
+
+    var refusals: [Refusal] {
+        compactMap { if case .refuse(_, _, let refusal) = $0 { refusal } else { nil } }
     }
 
     /// Whose layouts are recalled, and over what.

@@ -122,7 +122,9 @@ struct CoreModelTests {
         take(
             &world,
             world.fixture.send(
-                .request(node, sequence: world.lastSequence, operation, payloadBytes: 5000)))
+                .request(
+                    node, sequence: world.lastSequence, slot: Operation.noSlot, operation,
+                    payloadBytes: 5000)))
     }
 
     private func take(_ world: inout World, _ actions: [CoordinatorAction]) {
@@ -130,6 +132,7 @@ struct CoreModelTests {
             switch action {
             case .execute(let task, let command): world.commands.append((task, command))
             case .recall, .collectWrites: world.questions.append(action)
+            case .refuse: world.violations.append("\(action)")
             case .reply(let node, let sequence, let result):
                 world.replies[sequence, default: 0] += 1
                 guard let operation = world.operations[sequence]?.1 else { continue }

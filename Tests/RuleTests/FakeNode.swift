@@ -24,6 +24,7 @@ final class FakeNode: NodePort {
         var lastTicket: UInt64 = 0
         var lastOpen: UInt64 = 0
         var lastSequence: UInt64 = 0
+        var freeSlots = Array((0..<UInt16(Limits.slotsPerSession)).reversed())
         var recalls: [ByteRange] = []
         var directWrites = 0
         var directReads = 0
@@ -96,9 +97,23 @@ final class FakeNode: NodePort {
     func call(
         _ operation: Operation, payload: [UInt8]? = nil, sequence: UInt64? = nil
     ) async -> CoordinatorAnswer {
-        await coordinator.request(
-            identity, sequence: sequence ?? nextSequence(), operation,
-            payload: payload.map { ByteBuffer(bytes: $0) })
+        let slot = operation.needsSlot ? takeSlot() : Operation.noSlot
+        defer { giveBack(slot) }
+        do {
+            return try await coordinator.request(
+                identity, sequence: sequence ?? nextSequence(), slot: slot, operation,
+                payload: payload.map { ByteBuffer(bytes: $0) })
+        } catch {
+            return CoordinatorAnswer(.failed(.notConnected))
+        }
+    }
+
+    private func takeSlot() -> UInt16 {
+        state.withLock { $0.freeSlots.popLast() } ?? Operation.noSlot
+    }
+
+    private func giveBack(_ slot: UInt16) {
+        if slot != Operation.noSlot { state.withLock { $0.freeSlots.append(slot) } }
     }
 
     func newOpen() -> OpenID {

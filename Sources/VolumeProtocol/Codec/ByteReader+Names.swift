@@ -3,14 +3,14 @@ import VolumeModel
 extension ByteReader {
     /// A name in a directory, `.` and `..` included: which of them may be used where is the
     /// coordinator's matter.
-    mutating func fileName() throws(DecodingFailure) -> [UInt8] {
+    public mutating func fileName() throws(DecodingFailure) -> [UInt8] {
         let name = try attributeName()
         guard !name.contains(UInt8(ascii: "/")) else { throw .invalid("name with a slash") }
         return name
     }
 
     /// An extended attribute's name.
-    mutating func attributeName() throws(DecodingFailure) -> [UInt8] {
+    public mutating func attributeName() throws(DecodingFailure) -> [UInt8] {
         let name = try shortCounted("name", maximum: Limits.nameMaximumBytes)
         guard !name.isEmpty, !name.contains(0) else { throw .invalid("name: empty, or with NUL") }
         return name
@@ -26,7 +26,7 @@ extension ByteReader {
     }
 
     /// An offset in a file, or a file's size: fits the kernel's `loff_t`.
-    mutating func fileOffset() throws(DecodingFailure) -> UInt64 {
+    public mutating func fileOffset() throws(DecodingFailure) -> UInt64 {
         let offset = try uint64()
         guard offset <= UInt64(Int64.max) else { throw .invalid("file offset \(offset)") }
         return offset

@@ -1,0 +1,73 @@
+import VolumeModel
+import VolumeProtocol
+
+extension CoordinatorCore {
+    /// A request as it came.
+    struct Request: Sendable {
+        var session: NodeIdentity
+        var sequence: UInt64
+        var slot: UInt16
+        var operation: Operation
+        var payloadBytes: Int
+    }
+
+    /// Takes a request, unless it is under way already: then it is answered once.
+    mutating func take(_ request: Request, _ actions: inout [CoordinatorAction]) {
+        var request = request
+        if !request.operation.needsSlot { request.slot = Operation.noSlot }
+        let session = request.session
+        guard sessions.contains(session) else {
+            refuse(session, request.sequence, .noSession, &actions)
+            return
+        }
+        let waiting = unanswered[session] ?? [:]
+        if waiting[request.sequence] != nil { return }
+        guard !isDraining else {
+            refuse(session, request.sequence, .notCoordinator, &actions)
+            return
+        }
+        guard waiting.count < Limits.requestsPerSessionMaximum else {
+            refuse(session, request.sequence, .tooManyRequests, &actions)
+            return
+        }
+        unanswered[session, default: [:]][request.sequence] = request.slot
+        if grace != nil, !request.operation.belongsToGrace {
+            grace?.held.append(request)
+        } else {
+            begin(request, &actions)
+        }
+    }
+
+    /// Starts a request, or answers it again where it was done before.
+    mutating func begin(_ request: Request, _ actions: inout [CoordinatorAction]) {
+        guard sessions.contains(request.session) else { return }
+        if request.slot != Operation.noSlot, rules.contains(.once) {
+            guard takesSlot(request, &actions) else { return }
+        }
+        let task = CoordinatorTask(
+            .request(request.session, sequence: request.sequence, request.operation),
+            payloadBytes: request.payloadBytes)
+        submit(task, request.session, request.sequence, request.operation, &actions)
+    }
+
+    /// Answers a request, and keeps the answer where it may be asked for again.
+    mutating func reply(
+        _ session: NodeIdentity, _ sequence: UInt64, _ result: OperationResult,
+        _ actions: inout [CoordinatorAction]
+    ) {
+        if let slot = unanswered[session]?.removeValue(forKey: sequence),
+            slots[session]?[slot]?.sequence == sequence
+        {
+            slots[session]?[slot]?.state = .answered(result)
+        }
+        actions.append(.reply(session, sequence: sequence, result))
+    }
+
+    mutating func refuse(
+        _ session: NodeIdentity, _ sequence: UInt64, _ refusal: Refusal,
+        _ actions: inout [CoordinatorAction]
+    ) {
+        unanswered[session]?[sequence] = nil
+        actions.append(.refuse(session, sequence: sequence, refusal))
+    }
+}

@@ -1,0 +1,44 @@
+import CoordinatorCore
+import VolumeModel
+import VolumeProtocol
+
+extension Command {
+    /// May leave something in the journal that is not on the LUN yet.
+    var isChange: Bool {
+        switch self {
+        case .resolve, .stat, .map: false
+        case .perform(let operation): operation.isChange
+        case .hide, .renameHiding, .removeHidden, .grow, .settle: true
+        }
+    }
+
+    /// What a broken rule lets out early; nothing where the rules hold.
+    func needsNoCommit(_ rules: SafetyRules) -> Bool {
+        switch self {
+        case .map, .grow: !rules.contains(.durableBeforeGrant)
+        default: !rules.contains(.durableBeforeShown)
+        }
+    }
+}
+
+extension Operation {
+    /// Changes the file system.
+    var isChange: Bool {
+        switch self {
+        case .synchronize, .layoutGrow: true
+        default: needsSlot
+        }
+    }
+}
+
+extension CommandResult {
+    /// An error that a file system answers when it, or the LUN below it, has failed as a whole.
+    var doubtfulError: ErrorCode? {
+        let error: ErrorCode
+        switch self {
+        case .failed(let code), .performed(.failed(let code), _): error = code
+        default: return nil
+        }
+        return error == .inputOutput || error == .readOnly || error == .noDevice ? error : nil
+    }
+}

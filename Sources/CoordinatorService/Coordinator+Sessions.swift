@@ -1,0 +1,68 @@
+import VolumeModel
+import VolumeProtocol
+
+extension Coordinator {
+    /// Opens a node's session, or opens it again after its connection was lost: it keeps everything.
+    /// A session of an earlier incarnation of the same node ends with it: the node opens a new one
+    /// only when the I/O of its earlier life is over.
+    public func openSession(_ session: NodeIdentity, port: any NodePort) {
+        let earlier = state.withLock { state in
+            state.ports.keys.filter { $0.name == session.name && $0 != session }
+        }
+        for old in earlier { endSession(old) }
+        state.withLock { $0.ports[session] = port }
+        handle(.sessionOpened(session))
+    }
+
+    /// Everything that the session held has been given back.
+    public func endSession(_ session: NodeIdentity) {
+        // First, so that no request is taken that nobody would answer.
+        handle(.sessionEnded(session))
+        release { $0 == session }
+    }
+
+    /// A node is proven to write no more to the LUN, in none of its lives so far: everything that it
+    /// held is free (rule fence-before-forget), and the grace does not wait for it.
+    public func forget(node name: String) {
+        handle(.nodeForgotten(name))
+        release { $0.name == name }
+    }
+
+    private func release(_ isEnded: (NodeIdentity) -> Bool) {
+        let orphaned = state.withLock { state in
+            state.ports = state.ports.filter { !isEnded($0.key) }
+            let keys = state.waiting.keys.filter { isEnded($0.session) }
+            return keys.compactMap { state.waiting.removeValue(forKey: $0) }
+        }
+        for waiting in orphaned { waiting.end(.failure(.noSession)) }
+    }
+
+    public func hasSession(_ session: NodeIdentity) -> Bool {
+        state.withLock { $0.core.hasSession(session) }
+    }
+
+    /// For a planned move: takes no more requests, and returns once those that are under way have
+    /// ended. A node that does not answer a recall holds it up; ``stop()`` ends it all the same, and
+    /// what was under way is then the next coordinator's. Waits for locks end here, too.
+    public func drain() async {
+        handle(.draining)
+        await withCheckedContinuation { continuation in
+            let isIdle = state.withLock { state in
+                if state.hasEnded || state.core.isIdle { return true }
+                state.draining.append(continuation)
+                return false
+            }
+            if isIdle { continuation.resume() }
+        }
+    }
+
+    /// Writes the volume's ownership mark, durably.
+    public func writeMark(_ bytes: [UInt8]) throws {
+        try pool.perform { [runner] in try runner.directory.writeMark(bytes) }
+    }
+
+    /// Takes the coordinator's own directory off the volume, so that nothing of us is left on it.
+    public func removeMark() throws {
+        try pool.perform { [runner] in try runner.directory.removeItself() }
+    }
+}
