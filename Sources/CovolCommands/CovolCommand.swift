@@ -28,7 +28,7 @@ public struct CovolCommand: AsyncParsableCommand {
                 """,
             subcommands: [
                 VolumeCommand.self, NodeCommand.self, FileCommand.self, StatsCommand.self,
-                ClusterCommand.self,
+                EventsCommand.self, ClusterCommand.self,
             ] + subcommands)
     }
 }

@@ -13,7 +13,7 @@ final class FakeBackend: ManagementBackend {
 
     var calls: [String] { recorded.withLock { $0 } }
 
-    private func note(_ call: String) { recorded.withLock { $0.append(call) } }
+    func note(_ call: String) { recorded.withLock { $0.append(call) } }
 
     static func volume(_ name: String) -> VolumeSummary {
         VolumeSummary(
@@ -74,7 +74,8 @@ final class FakeBackend: ManagementBackend {
                 volume: "Volume1", node: "node1", coordinator: "node1", state: .direct, reason: nil),
             VolumeNodeState(
                 volume: "Volume1", node: "node2", coordinator: nil, state: .redirected,
-                reason: .noDiskConnectivity),
+                reason: nil, reasons: ["NoDiskConnectivity", "UserRequest"],
+                detail: "array snapshot"),
         ]
     }
 

@@ -12,16 +12,19 @@ struct ListTests {
                     == Outcome(
                         status: 0,
                         output: """
-                            VOLUME   NODE   COORDINATOR  STATE       REASON
-                            Volume1  node1  node1        Direct      -
-                            Volume1  node2  -            Redirected  NoDiskConnectivity
+                            VOLUME   NODE   COORDINATOR  STATE       REASON                          DETAIL
+                            Volume1  node1  node1        Direct      -                               -
+                            Volume1  node2  -            Redirected  NoDiskConnectivity,UserRequest  array snapshot
 
                             """, errors: ""))
             let json = await covol("volume", "state", "--json", "--socket", socket)
             let rows = try #require(
                 JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
             #expect(rows.count == 2)
-            #expect(rows[0].keys.sorted() == ["coordinator", "node", "reason", "state", "volume"])
+            #expect(
+                rows[0].keys.sorted() == [
+                    "coordinator", "detail", "node", "reason", "reasons", "state", "volume",
+                ])
             #expect(rows[0]["reason"] is NSNull)
             #expect(rows[1]["state"] as? String == "Redirected")
         }
@@ -44,11 +47,16 @@ struct ListTests {
                         "coordinator" : "node1",
                         "device" : "/dev/sdb",
                         "epoch" : 3,
+                        "failover" : "Manual",
                         "fence" : "none",
+                        "fenceProblem" : null,
                         "filesystem" : "xfs",
                         "id" : "5c1d",
                         "name" : "Volume1",
                         "path" : "/clusterstorage/Volume1",
+                        "redirected" : {
+
+                        },
                         "sizeBytes" : 2147483648,
                         "usedBytes" : null
                       }
@@ -63,6 +71,14 @@ struct ListTests {
             let text = await covol("volume", "show", "Volume1", "--socket", socket)
             #expect(text.output.contains("Size:        2.0 GiB (2147483648 bytes)\n"))
             #expect(text.output.contains("Used:        -\n"))
+            #expect(
+                text.output.hasSuffix(
+                    """
+                    Fence:       none
+                    Failover:    Manual
+                    Redirected:  -
+
+                    """))
             let json = await covol("volume", "show", "Volume1", "--json", "--socket", socket)
             let object = try JSONSerialization.jsonObject(with: Data(json.output.utf8))
             #expect((object as? [String: Any])?["name"] as? String == "Volume1")

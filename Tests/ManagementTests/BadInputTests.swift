@@ -60,6 +60,38 @@ struct BadInputTests {
         Case(
             method: .DELETE, uri: "/v1/volumes/..%2f..", body: nil, status: 400,
             says: "invalid-name"),
+        Case(
+            method: .PATCH, uri: "/v1/volumes/Volume1", body: "{}", status: 400,
+            says: "nothing to set"),
+        Case(
+            method: .PATCH, uri: "/v1/volumes/Volume1",
+            body: #"{"allowUnprovenFailover":"yes"}"#, status: 400, says: "allowUnprovenFailover"),
+        Case(
+            method: .POST, uri: "/v1/volumes/Volume1/redirect", body: #"{"reason":"a\nb"}"#,
+            status: 400, says: "one line"),
+        Case(
+            method: .POST, uri: "/v1/volumes/Volume1/redirect",
+            body: #"{"reason":"\#(String(repeating: "x", count: 257))"}"#, status: 400,
+            says: "1 to 256"),
+        Case(
+            method: .POST, uri: "/v1/volumes/-x/resume", body: nil, status: 400,
+            says: "invalid-name"),
+        Case(
+            method: .POST, uri: "/v1/volumes/Volume1/move", body: #"{"to":"Node 1"}"#, status: 400,
+            says: "invalid-name"),
+        Case(
+            method: .DELETE, uri: "/v1/nodes/..%2fx", body: nil, status: 400,
+            says: "invalid-name"),
+        Case(
+            method: .GET, uri: "/v1/events?limit=1001", body: nil, status: 400, says: "limit"),
+        Case(
+            method: .GET, uri: "/v1/events?after=-1", body: nil, status: 400, says: "sequence"),
+        Case(
+            method: .GET, uri: "/v1/events?volume=..", body: nil, status: 400,
+            says: "invalid-name"),
+        Case(
+            method: .GET, uri: "/v1/events/follow?since=1", body: nil, status: 400,
+            says: "no parameter"),
         Case(method: .GET, uri: "/v1/nothing", body: nil, status: 404, says: "no-such-endpoint"),
         Case(method: .GET, uri: "/", body: nil, status: 404, says: "no-such-endpoint"),
         Case(

@@ -9,6 +9,10 @@ final class FakeBackend: ManagementBackend {
         var failure: (any Error)?
         var volumes = [FakeBackend.volume("Volume1")]
         var finishedAdds = 0
+        var events = [FakeBackend.event(3), FakeBackend.event(7)]
+        /// Where those who follow wait for more.
+        var followers: [AsyncThrowingStream<ClusterEvent, any Error>.Continuation] = []
+        var endedFollowers = 0
     }
 
     let state = Mutex(State())
@@ -30,7 +34,7 @@ final class FakeBackend: ManagementBackend {
             fence: "none")
     }
 
-    private func note(_ call: String) throws {
+    func note(_ call: String) throws {
         try state.withLock {
             $0.calls.append(call)
             if let failure = $0.failure { throw failure }
@@ -99,7 +103,8 @@ final class FakeBackend: ManagementBackend {
                 volume: "Volume1", node: "node1", coordinator: "node1", state: .direct, reason: nil),
             VolumeNodeState(
                 volume: "Volume1", node: "node2", coordinator: nil, state: .redirected,
-                reason: .noDiskConnectivity),
+                reason: nil, reasons: ["NoDiskConnectivity", "UserRequest"],
+                detail: "the path is probed every second"),
         ]
     }
 

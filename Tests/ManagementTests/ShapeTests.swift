@@ -14,8 +14,9 @@ struct ShapeTests {
         var volume = FakeBackend.volume("images")
         #expect(
             try json(volume)
-                == #"{"coordinator":"node1","device":"/dev/sdb","epoch":3,"fence":"none","#
-                + #""filesystem":"xfs","id":"5c1d","name":"images","path":"/clusterstorage/images","#
+                == #"{"coordinator":"node1","device":"/dev/sdb","epoch":3,"failover":"Manual","#
+                + #""fence":"none","fenceProblem":null,"filesystem":"xfs","id":"5c1d","#
+                + #""name":"images","path":"/clusterstorage/images","redirected":{},"#
                 + #""sizeBytes":2147483648,"usedBytes":1048576}"#)
         volume.coordinator = nil
         volume.usedBytes = nil
@@ -28,9 +29,43 @@ struct ShapeTests {
     @Test func state() async throws {
         #expect(
             try json(await FakeBackend().volumeStates())
-                == #"[{"coordinator":"node1","node":"node1","reason":null,"state":"Direct","#
-                + #""volume":"Volume1"},{"coordinator":null,"node":"node2","#
-                + #""reason":"NoDiskConnectivity","state":"Redirected","volume":"Volume1"}]"#)
+                == #"[{"coordinator":"node1","detail":null,"node":"node1","reason":null,"#
+                + #""reasons":[],"state":"Direct","volume":"Volume1"},{"coordinator":null,"#
+                + #""detail":"the path is probed every second","node":"node2","#
+                + #""reason":"NoDiskConnectivity","reasons":["NoDiskConnectivity","UserRequest"],"#
+                + #""state":"Redirected","volume":"Volume1"}]"#)
+    }
+
+    @Test func event() throws {
+        #expect(
+            try json(FakeBackend.event(3))
+                == #"{"cause":"heartbeats missed","durationSeconds":1.5,"kind":"node-lost","#
+                + #""node":"node2","outcome":null,"sequence":3,"severity":"warning","#
+                + #""text":"node2 is lost","time":"2026-11-22T21:50:00.125Z","volume":"Volume1"}"#)
+    }
+
+    /// Kinds are an interface: programs compare them.
+    @Test func eventKinds() {
+        #expect(
+            ClusterEventKind.allCases.map(\.rawValue) == [
+                "node-joined", "node-left", "node-lost", "node-forgotten", "fenced",
+                "fence-failed", "coordinator-moved", "coordinator-lost", "coordinator-took-over",
+                "failover-waits", "redirected", "direct", "path-lost", "path-back",
+                "volume-added", "volume-removed", "volume-renamed", "volume-changed",
+                "store-lost", "store-back",
+            ])
+    }
+
+    @Test(arguments: ["node1", "a", "0", "x-1", String(repeating: "n", count: 63)])
+    func goodNodeNames(name: String) throws {
+        try NodeName.validate(name)
+    }
+
+    @Test(arguments: [
+        "", "-a", "a-", "Node1", "a.b", "a_b", "a/b", "ü", String(repeating: "n", count: 64),
+    ])
+    func badNodeNames(name: String) {
+        #expect(throws: ManagementError.self) { try NodeName.validate(name) }
     }
 
     @Test func node() async throws {
@@ -120,6 +155,16 @@ struct ShapeTests {
             ProgressEvent.progress(
                 worst.cut(toScalars: ManagementLimits.progressMessageMaximumScalars)))
         #expect(steps.count < ManagementLimits.progressLineMaximumBytes)
+        let event = ClusterEvent(
+            sequence: .max, time: .distantFuture, kind: .coordinatorTookOver, severity: .warning,
+            volume: String(repeating: "v", count: ManagementLimits.volumeNameMaximumCharacters),
+            node: String(repeating: "n", count: 63), cause: worst, outcome: worst,
+            durationSeconds: .leastNonzeroMagnitude, text: worst)
+        let eventBytes = try ManagementCoding.encode(EventLine.event(event)).count
+        #expect(eventBytes < ManagementLimits.progressLineMaximumBytes)
+        #expect(
+            eventBytes * ManagementLimits.eventsMaximum
+                < ManagementLimits.responseBodyMaximumBytes)
         let path = String(repeating: "\u{1}", count: ManagementLimits.pathMaximumBytes)
         let request = try ManagementCoding.encode(FileMapRequest(path: path))
         #expect(request.count < ManagementLimits.requestBodyMaximumBytes)

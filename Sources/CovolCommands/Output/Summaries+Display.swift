@@ -21,17 +21,31 @@ extension VolumeSummary: ListDisplayable, DetailDisplayable {
             ("File system", filesystem), ("Coordinator", coordinator ?? ""),
             ("Epoch", String(epoch)), ("Size", "\(byteCountText(sizeBytes)) (\(sizeBytes) bytes)"),
             ("Used", usedBytes.map { "\(byteCountText($0)) (\($0) bytes)" } ?? ""),
-            ("Fence", fence),
+            ("Fence", fenceProblem.map { "\(fence), which does not work: \($0)" } ?? fence),
+            ("Failover", failover), ("Redirected", redirectedText),
         ]
+    }
+
+    private var redirectedText: String {
+        redirected.sorted { $0.key < $1.key }
+            .map { $0.value.isEmpty ? $0.key : "\($0.key) (\($0.value))" }
+            .joined(separator: ", ")
     }
 }
 
 extension VolumeNodeState: ListDisplayable {
     static var tableColumns: [TableColumn] {
-        [.text("VOLUME"), .text("NODE"), .text("COORDINATOR"), .text("STATE"), .text("REASON")]
+        [
+            .text("VOLUME"), .text("NODE"), .text("COORDINATOR"), .text("STATE"), .text("REASON"),
+            .text("DETAIL"),
+        ]
     }
 
-    var tableRow: [String] { [volume, node, coordinator ?? "", state, reason ?? ""] }
+    var tableRow: [String] {
+        [
+            volume, node, coordinator ?? "", state, reasons.joined(separator: ","), detail ?? "",
+        ]
+    }
 }
 
 extension NodeSummary: ListDisplayable {
@@ -48,6 +62,17 @@ extension NodeSummary: ListDisplayable {
             coordinatorOf.joined(separator: ","),
         ]
     }
+}
+
+extension ClusterEvent: ListDisplayable {
+    static var tableColumns: [TableColumn] {
+        [
+            .text("TIME"), .text("SEVERITY"), .text("EVENT"), .text("VOLUME"), .text("NODE"),
+            .text("TEXT"),
+        ]
+    }
+
+    var tableRow: [String] { [time, severity, kind, volume ?? "", node ?? "", text] }
 }
 
 extension ClusterSummary: DetailDisplayable {

@@ -15,11 +15,11 @@ struct Table {
                 widths[index] = max(widths[index], cell.count)
             }
         }
-        let lines = ([columns.map(\.title)] + cells).map { line($0, widths) }
+        let lines = ([columns.map(\.title)] + cells).map { Self.line($0, columns, widths) }
         return lines.joined(separator: "\n")
     }
 
-    private func line(_ cells: [String], _ widths: [Int]) -> String {
+    static func line(_ cells: [String], _ columns: [TableColumn], _ widths: [Int]) -> String {
         var text = ""
         for (index, cell) in cells.enumerated() {
             let padding = String(repeating: " ", count: widths[index] - cell.count)

@@ -87,14 +87,14 @@ public final class ManagementClient: ManagementBackend {
             of: send(.DELETE, "volumes/\(name)", seconds: Self.longSeconds), progress: progress)
     }
 
-    private static let longSeconds = ManagementLimits.longRequestTimeoutSeconds
+    static let longSeconds = ManagementLimits.longRequestTimeoutSeconds
 
-    private func get<Value: Decodable>(_ endpoint: String) async throws -> Value {
+    func get<Value: Decodable>(_ endpoint: String) async throws -> Value {
         try await decode(await send(.GET, endpoint))
     }
 
     /// Sends a request; returns an answer of status 200, throws any other.
-    private func send(
+    func send(
         _ method: HTTPMethod, _ endpoint: String, body: Data? = nil,
         seconds: Int64 = ManagementLimits.requestTimeoutSeconds
     ) async throws -> HTTPClientResponse {
@@ -120,7 +120,7 @@ public final class ManagementClient: ManagementBackend {
         return response
     }
 
-    private func decode<Value: Decodable>(_ response: HTTPClientResponse) async throws -> Value {
+    func decode<Value: Decodable>(_ response: HTTPClientResponse) async throws -> Value {
         let bytes: ByteBuffer
         do {
             bytes = try await response.body.collect(
@@ -135,7 +135,7 @@ public final class ManagementClient: ManagementBackend {
         }
     }
 
-    private func result(
+    func result(
         of response: HTTPClientResponse, progress: @Sendable (String) async -> Void
     ) async throws -> VolumeSummary? {
         var lines = LineSplitter(maximumBytes: ManagementLimits.progressLineMaximumBytes)

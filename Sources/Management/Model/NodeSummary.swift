@@ -6,6 +6,8 @@ public enum NodeState: String, Sendable, CaseIterable {
     case down = "Down"
     /// It has a membership lease and does not serve all volumes yet.
     case starting = "Starting"
+    /// It has no membership lease, and it is proven that it can write to no volume any more.
+    case fenced = "Fenced"
 }
 
 /// A node as `covol node list` tells it.

@@ -19,10 +19,19 @@ public struct VolumeSummary: Codable, Sendable, Equatable {
     public var path: String
     /// How a node that fails is kept from the LUN, or that nothing does.
     public var fence: String
+    /// Why that fence does not work now; nil where it does, and where there is none.
+    public var fenceProblem: String?
+    /// A `FailoverMode`'s raw value. A string, so that an older client shows a newer daemon's
+    /// words.
+    public var failover: String
+    /// Why it is redirected on all nodes, by `RedirectReason`, with what was said to each.
+    public var redirected: [String: String]
 
     public init(
         name: String, id: String, device: String, filesystem: FileSystemKind, coordinator: String?,
-        epoch: Epoch, sizeBytes: UInt64, usedBytes: UInt64?, path: String, fence: String
+        epoch: Epoch, sizeBytes: UInt64, usedBytes: UInt64?, path: String, fence: String,
+        fenceProblem: String? = nil, failover: FailoverMode = .manual,
+        redirected: [String: String] = [:]
     ) {
         self.name = name
         self.id = id
@@ -34,6 +43,9 @@ public struct VolumeSummary: Codable, Sendable, Equatable {
         self.usedBytes = usedBytes
         self.path = path
         self.fence = fence
+        self.fenceProblem = fenceProblem
+        self.failover = failover.rawValue
+        self.redirected = redirected
     }
 
     /// Absent values are written as null, so that every object has the same fields.
@@ -49,5 +61,8 @@ public struct VolumeSummary: Codable, Sendable, Equatable {
         try container.encode(usedBytes, forKey: .usedBytes)
         try container.encode(path, forKey: .path)
         try container.encode(fence, forKey: .fence)
+        try container.encode(fenceProblem, forKey: .fenceProblem)
+        try container.encode(failover, forKey: .failover)
+        try container.encode(redirected, forKey: .redirected)
     }
 }

@@ -13,6 +13,13 @@ import Hummingbird
 /// | `GET /v1/volumes/{name}` | `VolumeSummary` |
 /// | `DELETE /v1/volumes/{name}` | stream of `ProgressEvent` |
 /// | `POST /v1/volumes/{name}/rename` with `VolumeRenameRequest` | `VolumeSummary` |
+/// | `PATCH /v1/volumes/{name}` with `VolumeSettings` | `VolumeSummary` |
+/// | `POST /v1/volumes/{name}/redirect` with `VolumeRedirectRequest` | stream of `ProgressEvent` |
+/// | `POST /v1/volumes/{name}/resume` | stream of `ProgressEvent` |
+/// | `POST /v1/volumes/{name}/move` with `VolumeMoveRequest` | stream of `ProgressEvent` |
+/// | `DELETE /v1/nodes/{name}` | `{}` |
+/// | `GET /v1/events?after=&limit=&volume=` | array of `ClusterEvent` |
+/// | `GET /v1/events/follow?after=&limit=&volume=` | stream of `EventLine` |
 /// | `GET /v1/states` | array of `VolumeNodeState` |
 /// | `GET /v1/stats` | array of `VolumeStatistics` |
 /// | `POST /v1/file-map` with `FileMapRequest` | `FileMapPage` |
@@ -40,6 +47,7 @@ struct ManagementRoutes: Sendable {
         volumes.post(":name/rename") { request, context in
             try await renameVolume(name(in: context), request)
         }
+        addActions(to: api, volumes)
         return router
     }
 
@@ -75,13 +83,13 @@ struct ManagementRoutes: Sendable {
         return try Response.json(await backend.fileMap(body))
     }
 
-    private func name(in context: Context) throws -> String {
+    func name(in context: Context) throws -> String {
         let name = try context.parameters.require("name")
         try VolumeName.validate(name)
         return name
     }
 
-    private func body<Value: Decodable>(
+    func body<Value: Decodable>(
         _ type: Value.Type, of request: Request
     ) async throws -> Value {
         let bytes = try await request.body.collect(

@@ -7,8 +7,9 @@ struct NodeList: BackendCommand {
         commandName: "list",
         abstract: "List the cluster's nodes.",
         discussion: """
-            STATE is Up, Starting (a member that does not serve every volume yet) or Down (not a \
-            member). INCARNATION is the life of the node's daemon.
+            STATE is Up, Starting (a member that does not serve every volume yet), Down (not a \
+            member) or Fenced (not a member, and proven unable to write to any volume). INCARNATION \
+            is the life of the node's daemon.
 
             Example:
               covol node list

@@ -7,7 +7,11 @@ struct VolumeShow: BackendCommand {
         commandName: "show",
         abstract: "Show one volume.",
         discussion: """
-            Fence says how a node that fails is kept from writing to the LUN.
+            Fence says how a node that fails is kept from writing to the LUN: reservations (SCSI-3 \
+            persistent reservations), agent (a power fence), watchdog, lab, or none. Failover says \
+            what happens when the coordinator is lost: Automatic (another node takes over once the \
+            fence is proven), Unproven (it takes over in any case, by `covol volume set`) or Manual \
+            (none takes over by itself). Redirected says why all nodes are.
 
             Example:
               covol volume show images

@@ -9,7 +9,12 @@ struct VolumeState: BackendCommand {
         discussion: """
             STATE is Direct (the node reads and writes the LUN itself), Redirected (the coordinator \
             does it for the node), Paused (operations wait) or Unavailable. REASON says why it is \
-            not Direct.
+            not Direct, with a comma between several; it is Direct again when the last is gone. \
+            DETAIL says what the node waits for, or what the operator said.
+
+            Reasons: UserRequest (`covol volume redirect`), NoDiskConnectivity (the node's path to \
+            the LUN failed; it is probed every second), Maintenance, Snapshot, FileSystemLimit, \
+            NoCoordinator, Starting.
 
             Example:
               covol volume state --json | jq '.[] | select(.state != "Direct")'
