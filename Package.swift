@@ -167,10 +167,6 @@ let package = Package(
             name: "FUSETests", dependencies: ["CLinux", "FUSE", "IORing", "VolumeModel", log],
             swiftSettings: strict),
         .testTarget(
-            name: "LUNSimulatorTests",
-            dependencies: ["CLinux", "FUSE", "IORing", "LUNSimulator", "VolumeModel", log],
-            swiftSettings: strict),
-        .testTarget(
             name: "ClusterStoreTests",
             dependencies: [
                 "ClusterStore", "covol-store", .product(name: "GRDB", package: "GRDB.swift"),
