@@ -7,9 +7,13 @@ public struct LabCommand: AsyncParsableCommand {
         abstract: "Run a whole cluster on this machine.",
         discussion: """
             Each node of a lab has a network namespace and a daemon of its own; all share one LUN, \
-            which is an image file. A node's view of the volume is DIR/nodeN/Volume1.
+            which is an image file or, with --simulated-lun, a simulated LUN with a path for each \
+            node, that faults can be put on. A node's view of the volume is DIR/nodeN/Volume1.
             """,
-        subcommands: [LabUp.self, LabExec.self, LabStatus.self, LabDown.self, LabSweep.self])
+        subcommands: [
+            LabUp.self, LabExec.self, LabStatus.self, LabFault.self, LabDown.self,
+            LabSweep.self,
+        ])
 
     public init() {}
 }

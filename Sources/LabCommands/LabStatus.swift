@@ -21,14 +21,22 @@ struct LabStatus: AsyncParsableCommand {
     }
 
     static func text(_ status: LabKit.LabStatus) -> String {
-        var rows = [["NODE", "PID", "RUNS", "CLUSTER", "CLIENT", "VOLUME", "STATE", "REASON"]]
+        var rows = [
+            ["NODE", "PID", "RUNS", "CLUSTER", "CLIENT", "FAULTS", "VOLUME", "STATE", "REASON"]
+        ]
         rows.append([
             "store", pid(status.storePID), status.isStoreAlive ? "yes" : "no", "-", "-", "-", "-",
         ])
+        if let simulator = status.simulatorPID {
+            rows.append([
+                "lun", pid(simulator), status.isSimulatorAlive ? "yes" : "no", "-", "-", "-", "-",
+            ])
+        }
         for node in status.nodes {
             let start = [
-                node.name, pid(node.pid), node.isAlive ? "yes" : "no", node.clusterAddress,
-                node.clientAddress,
+                node.name, pid(node.pid), node.isStopped ? "stopped" : node.isAlive ? "yes" : "no",
+                node.clusterAddress, node.clientAddress,
+                node.faults.isEmpty ? "-" : node.faults.joined(separator: ", "),
             ]
             if node.volumes.isEmpty {
                 rows.append(start + ["-", "-", node.problem ?? "no volume"])

@@ -23,6 +23,9 @@ struct LabUp: AsyncParsableCommand {
     @Flag(help: "Keep the LUN in memory (/dev/shm) instead of in the lab's directory.")
     var memory = false
 
+    @Flag(help: "Give each node a path of its own to a simulated LUN, for `covol lab fault`.")
+    var simulatedLun = false
+
     @Flag(help: "Overwrite the LUN that an earlier lab left in the directory.")
     var replace = false
 
@@ -66,7 +69,7 @@ struct LabUp: AsyncParsableCommand {
     private var options: LabOptions {
         LabOptions(
             nodes: nodes, sizeBytes: size.bytes, fileSystem: filesystem, memory: memory,
-            logLevel: logLevel, replacesImage: replace)
+            logLevel: logLevel, replacesImage: replace, simulatedLUN: simulatedLun)
     }
 }
 

@@ -16,4 +16,10 @@ public struct DaemonConfiguration: Codable, Sendable, Equatable {
     /// The folder with `ca.pem`, `node.pem` and `node-key.pem`.
     public var certificates: String
     public var logLevel: String
+    /// The node's own path to each device, by the name that the whole cluster uses.
+    public var devices: [String: String]?
+    /// The simulated LUN's control socket, and the name of this node's path there: how the node
+    /// sends SCSI commands.
+    public var reservationSocket: String?
+    public var reservationPath: String?
 }

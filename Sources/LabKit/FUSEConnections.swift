@@ -6,8 +6,14 @@ enum FUSEConnections {
 
     /// Makes every request of the mounts below a directory fail with ECONNABORTED, so that
     /// nothing waits for a daemon that does not answer. Touches no mount.
-    static func abort(below directory: String) throws(LabError) {
-        try abort(MountInfo.below(directory))
+    /// - Parameter spared: a directory whose mounts go on.
+    static func abort(
+        below directory: String, except spared: String? = nil
+    ) throws(LabError) {
+        try abort(
+            MountInfo.below(directory).filter { mount in
+                spared.map { !mount.mountPoint.hasPrefix($0 + "/") } ?? true
+            })
     }
 
     static func abort(_ mounts: [MountInfo]) throws(LabError) {

@@ -65,7 +65,7 @@ extension Lab {
 
     /// The ends of all logs, for people to read after a failure.
     public func logTails() -> String {
-        let logs = [plan.storeLog] + plan.nodes.map(\.log)
+        let logs = [plan.storeLog, plan.lunLog] + plan.nodes.map(\.log)
         return logs.filter { SystemFile.exists($0) }.map { path in
             "==> \(path)\n\(LogFile(path: path).tail)"
         }.joined(separator: "\n")

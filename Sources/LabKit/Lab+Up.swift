@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 
 extension Lab {
     /// Makes a lab and returns when every node serves the volume.
@@ -20,6 +21,11 @@ extension Lab {
         try options.validate()
         let found: LabBinaries
         if let binaries { found = binaries } else { found = try LabBinaries.find() }
+        guard !options.simulatedLUN || access(found.covolLUN, X_OK) == 0 else {
+            throw LabError(
+                .missingBinary,
+                "\(found.covolLUN), the LUN simulator, is missing: build it (`make build`)")
+        }
         try SystemFile.makeDirectory(directory)
         let path = resolve(directory)
         try LabPlan(directory: path, id: LabLimits.labIDs.upperBound, options: options).validate()
@@ -68,6 +74,10 @@ extension Lab {
         }
         progress("store")
         try await startStore()
+        if plan.options.simulatedLUN {
+            progress("LUN simulator")
+            try await startSimulator()
+        }
         progress("daemons")
         for node in nodes { try node.start() }
         for node in nodes { try await node.waitForSocket() }
@@ -97,11 +107,31 @@ extension Lab {
         }
     }
 
+    private func startSimulator() async throws {
+        let plan = self.plan
+        let command = Command(
+            [
+                binaries.covolLUN, "--image", plan.imagePath, "--mount", plan.lunDirectory,
+                "--control", plan.lunSocket, "--paths",
+                plan.nodes.map(\.name).joined(separator: ","),
+            ], workingDirectory: "/", networkNamespace: plan.switchNamespace)
+        let before = LogFile(path: plan.lunLog).sizeBytes
+        let simulator = try LogFile(path: plan.lunLog).start(command)
+        try update { $0.simulator = simulator }
+        try await wait(
+            atMostSeconds: LabLimits.daemonStartSeconds, forProcess: simulator, log: plan.lunLog,
+            what: "the LUN simulator"
+        ) {
+            LogFile(path: plan.lunLog).text(fromBytes: before)
+                .split(separator: "\n").contains("ready")
+        }
+    }
+
     private func addVolume() async throws {
         let options = plan.options
         let result = try await node(1).covol(
             [
-                "volume", "add", plan.imagePath, "--format", "--filesystem",
+                "volume", "add", plan.lunDevice, "--format", "--filesystem",
                 options.fileSystem.rawValue, "--name", options.volumeName,
             ], timeoutSeconds: LabLimits.volumeAddSeconds)
         guard result.status == 0 else {

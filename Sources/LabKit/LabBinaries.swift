@@ -19,6 +19,9 @@ public struct LabBinaries: Sendable, Equatable {
             covolStore: directory + "/covol-store")
     }
 
+    /// The LUN simulator, which only some labs need.
+    public var covolLUN: String { directory + "/covol-lun" }
+
     /// The folder that goes first in the PATH of commands on a node.
     public var directory: String {
         let end = covol.lastIndex(of: "/") ?? covol.startIndex

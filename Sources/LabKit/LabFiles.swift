@@ -35,7 +35,7 @@ struct LabFiles {
                 "\(mount.mountPoint) is still mounted: `covol lab down \(plan.directory)` first")
         }
         let earlier = SystemFile.names(in: plan.directory).filter { name in
-            name == "store" || name == "authority"
+            name == "store" || name == "authority" || name == "lun"
                 || (name.hasPrefix("node") && Int(name.dropFirst(4)) != nil)
         }
         for name in earlier {

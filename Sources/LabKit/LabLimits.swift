@@ -43,6 +43,10 @@ public enum LabLimits {
     /// How long `down` waits for a killed process, or for a loop device, to go.
     public static let goneSeconds: Double = 10
 
+    /// What `storage slow` may add to each I/O, and adds unless told otherwise.
+    public static let slowMaximumMilliseconds = 60_000
+    public static let slowDefaultMilliseconds = 100
+
     /// The time-out of a command run on a node, unless its caller says another.
     public static let commandSeconds: Double = 60
 }

@@ -46,7 +46,7 @@ public struct LabNode: Sendable {
 
     /// Starts the node's daemon.
     public func start() throws(LabError) {
-        precondition(!isAlive, "\(name) runs already")
+        guard !isAlive else { throw LabError(.badOption, "\(name) runs already") }
         let command = Command(
             [lab.binaries.covold, "--config", plan.configurationPath], workingDirectory: "/",
             networkNamespace: plan.namespace)
@@ -70,8 +70,11 @@ public struct LabNode: Sendable {
     /// Sends the daemon a signal: SIGKILL is a crash, SIGSTOP and SIGCONT a pause.
     /// With SIGKILL it returns when the process is gone.
     public func signal(_ number: Int32) async throws(LabError) {
-        guard let daemon, daemon.signal(number) else {
-            throw LabError(.daemonFailed, "\(name) does not run")
+        guard let daemon, daemon.isAlive, daemon.signal(number) else {
+            throw LabError(
+                .daemonFailed,
+                "\(name) does not run: `covol lab fault \(lab.plan.directory) \(name) daemon "
+                    + "start` starts it")
         }
         guard number == SIGKILL else { return }
         let isGone = try await Blocking.run { () throws(LabError) in
@@ -79,7 +82,9 @@ public struct LabNode: Sendable {
         }
         guard isGone else {
             throw LabError(
-                .leftovers, "\(name) (pid \(daemon.pid)) was killed, and is still there")
+                .leftovers,
+                "\(name) (pid \(daemon.pid)) was killed, and is still there: it waits for I/O "
+                    + "of its path, perhaps, that hangs")
         }
     }
 }

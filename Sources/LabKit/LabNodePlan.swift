@@ -22,6 +22,9 @@ public struct LabNodePlan: Sendable, Equatable {
     public var socket: String { directory + "/covold.sock" }
     public var log: String { directory + "/covold.log" }
 
+    /// This node's path to a simulated LUN.
+    public var lunPath: String { lab.lunDirectory + "/" + name }
+
     /// What `covol lab exec` adds to a command's environment.
     public func environment(binaryDirectory: String, path: String) -> [String: String] {
         [
@@ -34,9 +37,15 @@ public struct LabNodePlan: Sendable, Equatable {
 
     /// The daemon's configuration.
     public var configuration: DaemonConfiguration {
-        DaemonConfiguration(
+        var configuration = DaemonConfiguration(
             node: name, cluster: lab.clusterName, root: directory, state: stateDirectory,
             socket: socket, store: lab.storeSocket, listen: [listenAddress],
             certificates: certificatesDirectory, logLevel: lab.options.logLevel)
+        guard lab.options.simulatedLUN else { return configuration }
+        // By either name: a daemon may resolve the link first.
+        configuration.devices = [lab.lunLink: lunPath, lab.imagePath: lunPath]
+        configuration.reservationSocket = lab.lunSocket
+        configuration.reservationPath = name
+        return configuration
     }
 }

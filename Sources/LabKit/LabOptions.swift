@@ -21,11 +21,13 @@ public struct LabOptions: Sendable, Codable, Equatable {
     public var replacesImage: Bool
     /// Whether `up` adds the volume. Without it the lab is a cluster with an unused LUN.
     public var addsVolume: Bool
+    /// Whether each node has a path of its own to a simulated LUN, which takes faults.
+    public var simulatedLUN: Bool
 
     public init(
         nodes: Int = 3, sizeBytes: Int64 = 2 << 30, fileSystem: LabFileSystem = .xfs,
         memory: Bool = false, volumeName: String = "Volume1", logLevel: String = "info",
-        replacesImage: Bool = false, addsVolume: Bool = true
+        replacesImage: Bool = false, addsVolume: Bool = true, simulatedLUN: Bool = false
     ) {
         self.nodes = nodes
         self.sizeBytes = sizeBytes
@@ -35,13 +37,31 @@ public struct LabOptions: Sendable, Codable, Equatable {
         self.logLevel = logLevel
         self.replacesImage = replacesImage
         self.addsVolume = addsVolume
+        self.simulatedLUN = simulatedLUN
+    }
+
+    /// A record written before there were simulated LUNs is of a lab without one.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        nodes = try values.decode(Int.self, forKey: .nodes)
+        sizeBytes = try values.decode(Int64.self, forKey: .sizeBytes)
+        fileSystem = try values.decode(LabFileSystem.self, forKey: .fileSystem)
+        memory = try values.decode(Bool.self, forKey: .memory)
+        volumeName = try values.decode(String.self, forKey: .volumeName)
+        logLevel = try values.decode(String.self, forKey: .logLevel)
+        replacesImage = try values.decode(Bool.self, forKey: .replacesImage)
+        addsVolume = try values.decode(Bool.self, forKey: .addsVolume)
+        simulatedLUN = try values.decodeIfPresent(Bool.self, forKey: .simulatedLUN) ?? false
     }
 
     /// What integration tests start from: the LUN in memory.
     public static func test(
-        fileSystem: LabFileSystem = .xfs, nodes: Int = 3, sizeBytes: Int64 = 1 << 30
+        fileSystem: LabFileSystem = .xfs, nodes: Int = 3, sizeBytes: Int64 = 1 << 30,
+        simulatedLUN: Bool = false
     ) -> LabOptions {
-        LabOptions(nodes: nodes, sizeBytes: sizeBytes, fileSystem: fileSystem, memory: true)
+        LabOptions(
+            nodes: nodes, sizeBytes: sizeBytes, fileSystem: fileSystem, memory: true,
+            simulatedLUN: simulatedLUN)
     }
 
     /// Refuses what cannot work, before anything is made.

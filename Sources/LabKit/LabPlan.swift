@@ -60,6 +60,14 @@ public struct LabPlan: Sendable, Equatable {
     }
     public static func memoryImagePath(tag: String) -> String { "/dev/shm/covolume-\(tag).img" }
 
+    /// Where the simulated LUN shows a file per node: its path.
+    public var lunDirectory: String { directory + "/lun" }
+    /// The simulator's control socket and log.
+    public var lunSocket: String { directory + "/lun.sock" }
+    public var lunLog: String { directory + "/lun.log" }
+    /// What `covol volume add` is told: the same on every node.
+    public var lunDevice: String { options.simulatedLUN ? lunLink : imagePath }
+
     public var recordPath: String { directory + "/lab.json" }
     public var authorityDirectory: String { directory + "/authority" }
     public var storeDirectory: String { directory + "/store" }

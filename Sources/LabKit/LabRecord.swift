@@ -13,6 +13,8 @@ public struct LabRecord: Codable, Sendable, Equatable {
     /// When that has ended, what is left of the lab are remains. Nil for a lab that stays.
     public var owner: ProcessIdentity?
     public var store: ProcessIdentity?
+    /// The simulated LUN, where the lab has one.
+    public var simulator: ProcessIdentity?
     /// By the node's name.
     public var daemons: [String: ProcessIdentity] = [:]
 
@@ -28,7 +30,7 @@ public struct LabRecord: Codable, Sendable, Equatable {
     /// Whether nobody needs this lab any more.
     var isRemains: Bool {
         if let owner { return !owner.isAlive }
-        return !([store].compactMap { $0 } + daemons.values).contains(where: \.isAlive)
+        return !([store, simulator].compactMap { $0 } + daemons.values).contains(where: \.isAlive)
     }
 
     func encoded() -> [UInt8] {

@@ -9,6 +9,7 @@ struct LabTeardown {
     /// The daemons and the store of the record, if there is one.
     var daemons: [ProcessIdentity] = []
     var store: ProcessIdentity?
+    var simulator: ProcessIdentity?
     var removesImage = true
     var graceSeconds = LabLimits.graceSeconds
     var registry = LabRegistry.machine
@@ -24,22 +25,30 @@ struct LabTeardown {
         guard let record else { return }
         daemons = record.daemons.sorted { $0.key < $1.key }.map(\.value)
         store = record.store
+        simulator = record.simulator
     }
 
     /// - Throws: `leftovers` with what could not be removed.
     func run() throws(LabError) {
         let namespaces = NetworkNamespace.names(prefix: prefix)
         let nodeNamespaces = namespaces.filter { $0 != prefix + "switch" }
-        try FUSEConnections.abort(below: directory)
+        // Not the paths to a simulated LUN: the daemons' last writes go there.
+        try FUSEConnections.abort(below: directory, except: lunDirectory)
+        restorePaths()
         var leftovers = try end {
             self.daemons + NetworkNamespace.processes(in: nodeNamespaces)
         }
-        // The store last, so that the daemons could still hand over and detach.
+        // As long as the paths can be named and work.
+        let loops = LoopDevices.devices(backedBy: isLUNPath)
+        if !loops.isEmpty { _ = LoopDevices.detach(backedBy: isLUNPath) }
+        // Store and simulator last, so that the daemons could still hand over and detach.
         leftovers += try end {
-            [self.store].compactMap { $0 } + NetworkNamespace.processes(in: namespaces)
+            [self.store, self.simulator].compactMap { $0 }
+                + NetworkNamespace.processes(in: namespaces)
         }
         leftovers += try unmount()
         leftovers += LoopDevices.detach(backedBy: images.contains)
+        leftovers += LoopDevices.remaining(loops, backedBy: isLUNPath)
         for name in namespaces { NetworkNamespace.delete(name) }
         let keepsMemoryImage = !removesImage && SystemFile.exists(images[1])
         if !keepsMemoryImage {
@@ -53,6 +62,18 @@ struct LabTeardown {
         unlink(directory + "/lab.json")
         // An image kept in memory stays known, so that a sweep finds it.
         if !keepsMemoryImage { registry.remove(tag: tag) }
+    }
+
+    private var lunDirectory: String { directory + "/lun" }
+
+    /// A path's mount may be gone already, which the kernel shows as a bare root.
+    private func isLUNPath(_ path: String) -> Bool { path.hasPrefix(lunDirectory + "/") }
+
+    /// Lets daemons end that would wait for a path that hangs. A late write stays held back, and
+    /// goes with the simulator: here it could only do damage.
+    private func restorePaths() {
+        guard SystemFile.exists(directory + "/lun.sock") else { return }
+        LUNControl(socket: directory + "/lun.sock").restoreBlocking()
     }
 
     /// Asks the processes to end, then makes them. Returns those that stayed. `list` is asked

@@ -14,6 +14,18 @@ enum LoopDevices {
         }
     }
 
+    /// Those of `devices` that are still attached, to what the predicate says or to a file whose
+    /// mount is gone; waits for their end.
+    static func remaining(_ devices: [String], backedBy isOurs: (String) -> Bool) -> [String] {
+        var rest: [String] = []
+        _ = Clock.wait(atMostSeconds: LabLimits.goneSeconds, pollSeconds: 0.1) {
+            let attached = self.devices { isOurs($0) || $0 == "/" }
+            rest = devices.filter(attached.contains)
+            return rest.isEmpty
+        }
+        return rest
+    }
+
     /// Detaches them and waits until they are gone: one that is still open goes with its last
     /// user. Returns those that stayed.
     static func detach(
