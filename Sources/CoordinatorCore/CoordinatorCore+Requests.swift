@@ -20,13 +20,12 @@ extension CoordinatorCore {
             refuse(session, request.sequence, .noSession, &actions)
             return
         }
-        let waiting = unanswered[session] ?? [:]
-        if waiting[request.sequence] != nil { return }
+        if unanswered[session]?[request.sequence] != nil { return }
         guard !isDraining else {
             refuse(session, request.sequence, .notCoordinator, &actions)
             return
         }
-        guard waiting.count < Limits.requestsPerSessionMaximum else {
+        guard unanswered[session]?.count ?? 0 < Limits.requestsPerSessionMaximum else {
             refuse(session, request.sequence, .tooManyRequests, &actions)
             return
         }
