@@ -158,7 +158,8 @@ let package = Package(
             dependencies: ["BlockDevice", "CLinux", "HostFileSystem", "VolumeModel"],
             swiftSettings: strict),
         .testTarget(
-            name: "FencingTests", dependencies: ["CLinux", "Fencing", "VolumeModel"],
+            name: "FencingTests",
+            dependencies: ["CLinux", "Fencing", "LUNSimulator", "VolumeModel", log],
             exclude: ["Recorded"], swiftSettings: strict),
         .testTarget(
             name: "IORingTests", dependencies: ["CLinux", "IORing", "VolumeModel"],
