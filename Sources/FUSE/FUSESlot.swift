@@ -64,6 +64,12 @@ public struct FUSESlot: Sendable {
         core.abandon(index).map { FUSESlot(core: core, index: $0) }
     }
 
+    /// On the worker's thread, while no LUN I/O is under way: frees the slot, and lets the request go on
+    /// without one. For what may wait for long.
+    public func detach() -> FUSEDetachedRequest {
+        FUSEDetachedRequest(channel: core.channel, unique: core.detach(index))
+    }
+
     // MARK: Answers, from any thread, exactly one; false where the request is gone
 
     /// The bytes are those of the buffer. Fewer than asked for: the file ends there.

@@ -180,6 +180,16 @@ final class FUSEWorkerCore: @unchecked Sendable {
         counts.pointee.replacementCount += 1
     }
 
+    /// Frees a slot whose request is answered elsewhere; the kernel's number of the request.
+    func detach(_ index: Int) -> UInt64 {
+        precondition(isOnThread, "a request is detached on the worker's thread")
+        precondition(slots[index].isHeld, "a FUSE slot was detached after its answer")
+        precondition(slots[index].outstanding == 0, "a FUSE slot was detached during its I/O")
+        slots[index].isHeld = false
+        release(index)
+        return slots[index].unique
+    }
+
     // MARK: Answers, on any thread
 
     func reply(_ index: Int, error: Int32, data: UnsafeRawPointer?, lengthBytes: Int) -> Bool {

@@ -183,5 +183,10 @@ extension FilterCore {
         return files[Int(file.number)].lastWriteNanoseconds != nil
     }
 
+    /// The files whose growth this node holds.
+    public var grownFiles: [FileIndex] {
+        files.indices.filter { files[$0].growth != nil }.map { FileIndex(number: Int32($0)) }
+    }
+
     public func holdsGrowth(_ file: FileIndex) -> Bool { files[Int(file.number)].growth != nil }
 }

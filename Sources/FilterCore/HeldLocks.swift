@@ -62,6 +62,8 @@ public struct HeldLocks: Sendable {
         }
     }
 
+    public mutating func releaseFile(_ file: FileHandle) { files[file] = nil }
+
     public mutating func removeAll() { files = [:] }
 
     /// Every lock, as requests that would take it again, in no order: none conflicts with another.

@@ -28,6 +28,17 @@ public struct PathCore: Sendable {
 
     public var isLost: Bool { lost != nil }
 
+    /// Whether some write waits for the proof that it cannot land any more.
+    public var needsProof: Bool { lost?.needsProof ?? false }
+
+    /// Whether an operation that failed like this has ended at the target.
+    public static func hasEnded(_ error: ErrorCode?) -> Bool { PathFailure(error) != .ofPath }
+
+    /// Whether the first error says less of what became of an operation than the second.
+    public static func isLessKnown(_ error: ErrorCode, than other: ErrorCode) -> Bool {
+        PathFailure(error).rawValue > PathFailure(other).rawValue
+    }
+
     /// Why I/O is not direct; empty where it is.
     public var reasons: Set<RedirectReason> {
         var reasons = volumeReasons
@@ -147,7 +158,7 @@ public struct PathCore: Sendable {
 }
 
 /// What an error of a direct operation says.
-private enum PathFailure {
+private enum PathFailure: Int {
     /// The target reported it: the operation has ended there, and the path works.
     case ofTarget
     /// A reservation conflict: this path's key is gone, and the operation was not let in.

@@ -4,13 +4,6 @@ import NIOCore
 import VolumeModel
 import VolumeProtocol
 
-/// A read or write of the kernel's.
-enum DataRequest: Sendable {
-    case none
-    case read(FUSEReadRequest)
-    case write(FUSEWriteRequest)
-}
-
 /// A data request that waits for a layout.
 struct ParkedRequest: Sendable {
     var request: DataRequest
@@ -48,7 +41,8 @@ extension MountHandler {
     }
 
     private func start(_ request: FUSEReadRequest, _ slot: FUSESlot, attempts: Int) {
-        let plan = state.withLock { state in
+        let (plan, lun) = state.withLock { state in
+            if state.hasLeaseEnded { return (ReadPlan.redirect, state.descriptor) }
             let plan = state.filter.planRead(
                 request.file, offsetBytes: request.offsetBytes, lengthBytes: Int(request.sizeBytes))
             switch plan {
@@ -57,12 +51,12 @@ extension MountHandler {
                 state.remember(
                     token,
                     DirectIO(
-                        isWrite: false, skipBytes: skip, lengthBytes: length,
-                        request: .read(request)))
+                        request: .read(request), slot: slot, skipBytes: skip,
+                        lengthBytes: length, startTick: state.tick))
             default:
                 break
             }
-            return plan
+            return (plan, state.descriptor)
         }
         switch plan {
         case .direct(let token, let offset, let blocks, _, _):
@@ -72,14 +66,14 @@ extension MountHandler {
                     lengthBytes: blocks),
                 tag: UInt64(token.number))
         case .segments(let token, let segments, _, _):
-            slot.submit(reads: place(segments, in: slot), tag: UInt64(token.number))
+            slot.submit(reads: place(segments, in: slot, lun), tag: UInt64(token.number))
         case .zeros(let length):
             slot.buffer[..<length].initializeMemory(as: UInt8.self, repeating: 0)
             statistics.count(directRead: length)
             slot.replyRead(bufferOffset: 0, length: length)
         case .end:
             slot.replyRead(bufferOffset: 0, length: 0)
-        case .needsLayout(let range) where attempts < Self.layoutAttemptsMaximum:
+        case .needsLayout(let range) where mayPark(attempts):
             park(.read(request), slot, attempts: attempts, file: request.file, range)
         case .needsLayout, .redirect:
             redirect(request, slot)
@@ -92,17 +86,21 @@ extension MountHandler {
             return
         }
         let size = Int(request.sizeBytes)
-        let plan = state.withLock { state in
+        let (plan, lun) = state.withLock { state in
+            if state.hasLeaseEnded { return (WritePlan.redirect, state.descriptor) }
             let plan = state.filter.planWrite(
                 request.file, offsetBytes: request.offsetBytes, lengthBytes: size)
             switch plan {
             case .direct(let token, _, _), .segments(let token, _):
                 state.remember(
-                    token, DirectIO(isWrite: true, lengthBytes: size, request: .write(request)))
+                    token,
+                    DirectIO(
+                        request: .write(request), slot: slot, lengthBytes: size,
+                        startTick: state.tick))
             default:
                 break
             }
-            return plan
+            return (plan, state.descriptor)
         }
         switch plan {
         case .direct(let token, let offset, let blocks):
@@ -115,12 +113,11 @@ extension MountHandler {
         case .segments(let token, let segments):
             zeroTail(slot, from: size, to: segments.reduce(0) { $0 + $1.lengthBytes })
             slot.submit(
-                writes: place(segments, in: slot), dsync: request.isDurable,
+                writes: place(segments, in: slot, lun), dsync: request.isDurable,
                 tag: UInt64(token.number))
-        case .needsLayout(let range) where attempts < Self.layoutAttemptsMaximum:
+        case .needsLayout(let range) where mayPark(attempts):
             park(.write(request), slot, attempts: attempts, file: request.file, range)
-        case .extends
-        where attempts < Self.layoutAttemptsMaximum && size >= MountLimits.growthMinimumBytes:
+        case .extends where size >= MountLimits.growthMinimumBytes && mayPark(attempts):
             grow(request, slot, attempts: attempts)
         case .needsLayout, .extends, .redirect:
             redirect(request, slot)
@@ -129,7 +126,9 @@ extension MountHandler {
 
     /// Lays the pieces of a plan out one after another in the slot's buffer; what is not on the LUN is
     /// zeroed there.
-    private func place(_ segments: [DirectSegment], in slot: FUSESlot) -> [FUSELUNSegment] {
+    private func place(
+        _ segments: [DirectSegment], in slot: FUSESlot, _ lun: Int32
+    ) -> [FUSELUNSegment] {
         var offset = 0
         var placed: [FUSELUNSegment] = []
         for segment in segments {
@@ -152,31 +151,15 @@ extension MountHandler {
         slot.buffer[start..<end].initializeMemory(as: UInt8.self, repeating: 0)
     }
 
-    func completed(slot: FUSESlot, tag: UInt64, results: FUSEIOResults) {
-        let isComplete = results.isComplete
-        let token = DirectToken(number: Int32(tag))
-        let now = MonotonicClock.nowNanoseconds
-        let (io, answers) = state.withLock { state in
-            let io = state.direct[Int(tag)]
-            let ended = state.filter.ended(token, succeeded: isComplete, nowNanoseconds: now)
-            return (io, state.takeTickets(ended))
-        }
-        for answer in answers { answer.continuation.resume(returning: answer.report) }
-        switch (io.request, isComplete) {
-        case (.write, true):
-            statistics.count(directWrite: io.lengthBytes)
-            slot.replyWritten(UInt32(io.lengthBytes))
-        case (.read, true):
-            statistics.count(directRead: io.lengthBytes)
-            slot.replyRead(bufferOffset: io.skipBytes, length: io.lengthBytes)
-        case (.read(let request), false):
-            redirect(request, slot)
-        case (.write, false):
-            // Not redirected: a write whose direct attempt failed may still land (failed-before-redirect).
-            slot.replyError(results.error ?? .inputOutput)
-        case (.none, _):
-            preconditionFailure("a direct I/O ended that was never started")
-        }
+    /// Whether a request may wait in its slot for a layout or a growth. It goes to the coordinator
+    /// instead after a few attempts, where many wait already, and where there is no coordinator: slots
+    /// are for I/O that goes on.
+    private func mayPark(_ attempts: Int) -> Bool {
+        attempts < Self.layoutAttemptsMaximum
+            && state.withLock { state in
+                !state.isBetweenCoordinators
+                    && state.parked.count < MountLimits.parkedInSlotsMaximum
+            }
     }
 
     private func park(
@@ -195,6 +178,7 @@ extension MountHandler {
     }
 
     func resumed(slot: FUSESlot, tag: UInt64) {
+        if tag & Self.directTag != 0 { return called(slot, Int(tag & ~Self.directTag)) }
         guard let parked = state.withLock({ $0.parked.removeValue(forKey: tag) }) else {
             preconditionFailure("a request was resumed twice")
         }
@@ -202,51 +186,6 @@ extension MountHandler {
         case .read(let request): start(request, slot, attempts: parked.attempts)
         case .write(let request): start(request, slot, attempts: parked.attempts)
         case .none: preconditionFailure("nothing was parked")
-        }
-    }
-
-    private func redirect(_ request: FUSEReadRequest, _ slot: FUSESlot) {
-        let handle = state.withLock { $0.filter.handle(of: request.file) }
-        let range = ByteRange(offset: request.offsetBytes, length: UInt64(request.sizeBytes))
-        Task {
-            let answer = await link.call(.read(handle, range))
-            switch answer.result {
-            case .data:
-                let payload = answer.payload ?? ByteBuffer()
-                let length = min(payload.readableBytes, Int(request.sizeBytes))
-                payload.withUnsafeReadableBytes { bytes in
-                    slot.buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<length]))
-                }
-                statistics.count(redirectedRead: length)
-                slot.replyRead(bufferOffset: 0, length: length)
-            case .failed(let error):
-                slot.replyError(error)
-            default:
-                slot.replyError(.protocolError)
-            }
-        }
-    }
-
-    private func redirect(_ request: FUSEWriteRequest, _ slot: FUSESlot) {
-        let handle = state.withLock { $0.filter.handle(of: request.file) }
-        var flags: WriteFlags = []
-        if request.isAppend { flags.insert(.append) }
-        if request.clearsSetID { flags.insert(.clearsSetID) }
-        if request.isDurable { flags.insert(.durable) }
-        let operation = Operation.write(handle, offsetBytes: request.offsetBytes, flags)
-        let payload = ByteBuffer(
-            bytes: UnsafeRawBufferPointer(rebasing: slot.buffer[..<Int(request.sizeBytes)]))
-        Task {
-            let answer = await link.call(operation, payload: payload)
-            switch answer.result {
-            case .written(_, let length, _):
-                statistics.count(redirectedWrite: Int(length))
-                slot.replyWritten(length)
-            case .failed(let error):
-                slot.replyError(error)
-            default:
-                slot.replyError(.protocolError)
-            }
         }
     }
 
@@ -259,21 +198,27 @@ extension MountHandler {
         }
         Task {
             let size = UInt64(request.sizeBytes)
-            if await obtainGrowth(request.file, handle, request.offsetBytes + size, size) {
-                slot.perform(tag: tag)
-            } else {
-                _ = state.withLock { $0.parked.removeValue(forKey: tag) }
-                redirect(request, slot)
+            if await !obtainGrowth(request.file, handle, request.offsetBytes + size, size) {
+                state.withLock { $0.parked[tag]?.attempts = .max }
             }
+            slot.perform(tag: tag)
         }
     }
 }
 
 extension MountHandler.State {
-    mutating func remember(_ token: DirectToken, _ io: MountHandler.DirectIO) {
+    /// Where only the lease protects the volume, its end is looked at here: whoever should tell may
+    /// have been stopped together with this process (rule lease-from-send).
+    var hasLeaseEnded: Bool {
+        filter.directUntilNanoseconds != .max
+            && MonotonicClock.nowNanoseconds >= filter.directUntilNanoseconds
+    }
+
+    mutating func remember(_ token: DirectToken, _ io: DirectIO) {
         let index = Int(token.number)
-        while direct.count <= index { direct.append(MountHandler.DirectIO()) }
+        while direct.count <= index { direct.append(DirectIO()) }
         direct[index] = io
+        inFlight += 1
     }
 
     mutating func park(_ request: ParkedRequest) -> UInt64 {

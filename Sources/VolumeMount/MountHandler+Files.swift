@@ -32,13 +32,35 @@ extension MountHandler {
 
     func open(_ handle: FileHandle, _ flags: UInt32, _ reply: FUSEReplyPort) async {
         let open = newOpen()
+        let generation = coordinatorGeneration
         if case .failed(let error) = await link.call(.open(handle, open)).result {
             reply.error(error)
             return
         }
         let file = begin(handle, open)
-        if !reply.opened(handle: openHandle(file, open), openFlags: Self.openFlags) {
+        if let error = await confirm(handle, open, since: generation) {
             await close(handle, file, open)
+            reply.error(error)
+        } else if !reply.opened(handle: openHandle(file, open), openFlags: Self.openFlags) {
+            await close(handle, file, open)
+        }
+    }
+
+    /// An open whose answer crossed a change of coordinator may not have been among those that the new
+    /// one was told.
+    private func confirm(
+        _ handle: FileHandle, _ open: OpenID, since asked: UInt64
+    ) async -> ErrorCode? {
+        var asked = asked
+        while true {
+            let now = coordinatorGeneration
+            guard now != asked else { return nil }
+            asked = now
+            if case .failed(let error) = await link.call(.open(handle, open)).result,
+                error != .invalid
+            {
+                return error
+            }
         }
     }
 
@@ -52,6 +74,7 @@ extension MountHandler {
         _ = await report(file)
         let report = state.withLock { state in
             state.opens[open] = nil
+            state.heldLocks.releaseOpen(handle, open)
             let report = state.filter.close(file)
             if state.filter.index(of: handle) == nil {
                 state.lockedFiles.remove(handle)
@@ -62,26 +85,21 @@ extension MountHandler {
         _ = await link.call(.release(handle, open, report))
     }
 
-    /// fsync(2): what was acknowledged is in the journal or on the LUN; this path's cache is flushed.
-    func synchronize(_ openHandle: UInt64, _ reply: FUSEReplyPort) async {
-        if let error = await report(FileIndex(handle: openHandle)) {
-            reply.error(error)
-            return
-        }
-        do {
-            try await flusher.flush()
-            reply.ok()
-        } catch {
-            reply.error(error)
-        }
-    }
-
     /// close(2) of one descriptor: growth goes back, and with it the POSIX locks of that process.
     func flush(
         _ handle: FileHandle, _ openHandle: UInt64, _ owner: UInt64, _ reply: FUSEReplyPort
     ) async {
-        let error = await report(FileIndex(handle: openHandle))
-        if state.withLock({ $0.lockedFiles.contains(handle) }) {
+        let file = FileIndex(handle: openHandle)
+        if state.withLock({ $0.filter.isLost(file) }) {
+            reply.error(.inputOutput)
+            return
+        }
+        let error = await report(file)
+        let mayHoldLocks = state.withLock { state in
+            state.heldLocks.releaseOwner(handle, owner: owner)
+            return state.lockedFiles.contains(handle)
+        }
+        if mayHoldLocks {
             _ = await link.call(.unlockOwner(handle, owner: owner))
         }
         if let error { reply.error(error) } else { reply.ok() }
@@ -126,9 +144,10 @@ extension MountHandler {
         default:
             preconditionFailure("makes no name")
         }
+        let generation = coordinatorGeneration
         switch await link.call(operation).result {
         case .entry(let found) where isOpen:
-            await answerCreated(found, open, reply)
+            await answerCreated(found, open, since: generation, reply)
         case .entry(let found):
             await answer(found, reply)
         case .failed(let error):
@@ -139,9 +158,14 @@ extension MountHandler {
     }
 
     private func answerCreated(
-        _ found: FileEntry, _ open: OpenID, _ reply: FUSEReplyPort
+        _ found: FileEntry, _ open: OpenID, since generation: UInt64, _ reply: FUSEReplyPort
     ) async {
         let file = begin(found.handle, open)
+        if let error = await confirm(found.handle, open, since: generation) {
+            await close(found.handle, file, open)
+            reply.error(error)
+            return
+        }
         switch await completed(found) {
         case .success(let complete):
             let entry = entry(complete)

@@ -26,9 +26,10 @@ extension MountHandler {
         let ahead = ByteRange(
             start: range.startBytes,
             end: max(range.endBytes, range.startBytes &+ MountLimits.layoutAheadBytes))
+        let generation = coordinatorGeneration
         let answer = await link.call(.layoutGet(handle, ahead))
         let waiters = state.withLock { state in
-            if case .layout(let grant) = answer.result {
+            if case .layout(let grant) = answer.result, state.coordinatorGeneration == generation {
                 _ = state.filter.apply(grant, to: file, asGrowth: false)
             }
             return state.layoutWaiters.removeValue(forKey: file) ?? []
@@ -51,10 +52,12 @@ extension MountHandler {
         }
         let start = end - size
         let range = ByteRange(start: start, end: end &+ (ahead > size ? ahead : 0))
+        let generation = coordinatorGeneration
         let answer = await link.call(.layoutGrow(handle, range))
         guard case .growth(let grant) = answer.result else { return false }
-        return state.withLock {
-            $0.filter.apply(grant, to: file, asGrowth: true, request: request)
+        return state.withLock { state in
+            state.coordinatorGeneration == generation
+                && state.filter.apply(grant, to: file, asGrowth: true, request: request)
         }
     }
 
@@ -129,37 +132,6 @@ extension MountHandler {
     func collectWrites(_ handle: FileHandle) -> WriteReport {
         state.withLock {
             $0.filter.collectWrites(handle, nowNanoseconds: MonotonicClock.nowNanoseconds)
-        }
-    }
-}
-
-extension MountHandler {
-    /// The coordinator that granted the layouts is no more: gives them all up, and returns once no
-    /// direct I/O under them is left.
-    func leaveCoordinator() async -> [(FileHandle, WriteReport)] {
-        let reports: [(FileHandle, WriteReport)] = state.withLock { $0.filter.leaveCoordinator(); return [] }
-        while state.withLock({ $0.filter.flightCount > 0 }) {
-            try? await Task.sleep(for: .milliseconds(5))
-        }
-        return reports
-    }
-
-    /// Tells a new coordinator what is open here, and how far files grew.
-    func joinCoordinator(_ reports: [(FileHandle, WriteReport)]) async {
-        for (open, file) in state.withLock({ $0.opens }) {
-            let answer = await link.call(.open(file, open))
-            if case .failed(let error) = answer.result {
-                log.error(
-                    "an open file was lost with its coordinator", metadata: ["error": "\(error)"])
-            }
-        }
-        // Everything is told: the coordinator's grace need not wait for this node any more.
-        _ = await link.call(.root)
-        for (file, report) in reports {
-            guard let size = report.grownSizeBytes else { continue }
-            var change = AttributeChange()
-            change.sizeBytes = size
-            _ = await link.call(.setAttributes(file, change))
         }
     }
 }

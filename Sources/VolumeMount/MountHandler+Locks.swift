@@ -41,16 +41,27 @@ extension MountHandler {
     ) async {
         if !lock.isFlock { state.withLock { _ = $0.lockedFiles.insert(handle) } }
         let unique = context.unique
-        let answer = await link.call(
-            .lock(request(handle, lock, waits: waits)), payload: nil
-        ) { [self] sequence in
-            if waits { state.withLock { $0.lockWaits[unique] = sequence } }
+        let request = request(handle, lock, waits: waits)
+        while true {
+            let generation = coordinatorGeneration
+            let answer = await link.call(.lock(request), payload: nil) { [self] sequence in
+                if waits { state.withLock { $0.lockWaits[unique] = sequence } }
+            }
+            if waits { state.withLock { $0.lockWaits[unique] = nil } }
+            if case .failed(let error) = answer.result {
+                state.withLock { $0.heldLocks.refused(request) }
+                reply.error(error)
+                return
+            }
+            let isKnown = state.withLock { state in
+                // Else the answer crossed a change of coordinator, and the new one is asked again.
+                guard state.coordinatorGeneration == generation else { return false }
+                state.heldLocks.granted(request)
+                return true
+            }
+            if isKnown { break }
         }
-        if waits { state.withLock { $0.lockWaits[unique] = nil } }
-        switch answer.result {
-        case .failed(let error): reply.error(error)
-        default: reply.ok()
-        }
+        reply.ok()
     }
 
     /// A signal for a process that waits for a lock. Others end by themselves.

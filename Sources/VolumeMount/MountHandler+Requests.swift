@@ -9,6 +9,12 @@ extension MountHandler {
     func serve(
         _ request: FUSERequest, _ context: FUSEContext, _ handle: FileHandle, _ reply: FUSEReplyPort
     ) async {
+        if let open = request.openHandle,
+            state.withLock({ $0.filter.isLost(FileIndex(handle: open)) })
+        {
+            reply.error(.inputOutput)
+            return
+        }
         switch request {
         case .lookup(let name):
             await lookUp(NameInDirectory(parent: handle, name: name), reply)
@@ -49,7 +55,7 @@ extension MountHandler {
             await readDirectory(
                 handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: true), reply)
         case .fsync(let open, _):
-            await synchronize(open, reply)
+            await synchronize(handle, open, reply)
         case .flush(let open, let owner):
             await flush(handle, open, owner, reply)
         case .statfs:
@@ -151,8 +157,14 @@ extension MountHandler {
             reply.error(.stale)
             return
         }
-        _ = await report(FileIndex(handle: copy.handle))
-        _ = await report(FileIndex(handle: copy.destinationHandle))
+        let source = FileIndex(handle: copy.handle)
+        let destination = FileIndex(handle: copy.destinationHandle)
+        if state.withLock({ $0.filter.isLost(source) || $0.filter.isLost(destination) }) {
+            reply.error(.inputOutput)
+            return
+        }
+        _ = await report(source)
+        _ = await report(destination)
         let operation = Operation.copyRange(
             handle, sourceOffsetBytes: copy.offset, to: target,
             targetOffsetBytes: copy.destinationOffset, lengthBytes: copy.length)
@@ -207,6 +219,19 @@ extension MountHandler {
             reply.error(error)
         default:
             reply.error(.protocolError)
+        }
+    }
+}
+
+extension FUSERequest {
+    /// The open of a file that a request works on, where a file that is lost must not answer.
+    fileprivate var openHandle: UInt64? {
+        switch self {
+        case .setattr(let set): set.handle
+        case .getlk(let lock), .setlk(let lock), .setlkw(let lock): lock.handle
+        case .fallocate(let open, _, _, _): open
+        case .lseek(let open, _, _): open
+        default: nil
         }
     }
 }

@@ -12,6 +12,36 @@ final class MountHandler: FUSEHandler {
     /// Guarded by one lock: the filter, and what belongs to its tokens.
     struct State {
         var filter: FilterCore
+        var path: PathCore
+        /// Nil once the mount is over and its I/O has ended.
+        var lun: LUNPath? {
+            didSet { descriptor = lun?.descriptor ?? -1 }
+        }
+        /// The path's, without counting references.
+        private(set) var descriptor: Int32
+        /// Direct reads and writes that the kernel has not ended, whether or not anybody still waits
+        /// for them.
+        var inFlight = 0
+        var isClosed = false
+        var wasLost = false
+        var pathFailures: UInt64 = 0
+        var pathRestores: UInt64 = 0
+        /// Counts the watch's rounds.
+        var tick: UInt32 = 0
+        var probe: PathProbeUnderWay?
+        var lastProbe: UInt64 = 0
+        /// Probes whose threads have not come back.
+        var probesOutstanding = 0
+        var flushes: [UInt64: FlushWait] = [:]
+        var lastFlush: UInt64 = 0
+        /// Bytes of requests that are with the coordinator.
+        var redirectedBytes = 0
+        /// Goes up when a coordinator is no more.
+        var coordinatorGeneration: UInt64 = 0
+        var isBetweenCoordinators = false
+        /// Opens that answer EIO for good.
+        var lostOpens = 0
+        var heldLocks = HeldLocks()
         /// By token number.
         var direct: [DirectIO] = []
         /// Requests that wait for a layout, by tag.
@@ -33,34 +63,39 @@ final class MountHandler: FUSEHandler {
         var growthTurns: [FileIndex: [CheckedContinuation<Void, Never>]] = [:]
         /// How far a file's last growth reached beyond what was asked, for the next one.
         var growthAheadBytes: [FileIndex: UInt64] = [:]
-    }
 
-    /// What a direct read or write has to remember until it ends.
-    struct DirectIO {
-        var isWrite = false
-        var skipBytes = 0
-        var lengthBytes = 0
-        var request = DataRequest.none
+        init(rules: SafetyRules, lun: LUNPath) {
+            filter = FilterCore(rules: rules)
+            path = PathCore(rules: rules)
+            self.lun = lun
+            descriptor = lun.descriptor
+        }
     }
 
     let state: Mutex<State>
     let nodes: NodeTable
     let link: any CoordinatorLink
-    let lun: Int32
-    let flusher: LUNFlusher
+    /// The path to the LUN, as it is opened.
+    let device: String
+    let pathGuard: any PathGuard
+    let published = Mutex(MountState(state: .direct))
+    let onState: @Sendable (MountState) -> Void
     let statistics = MountStatistics()
     let log: Logger
     let onEnd: @Sendable (FUSEEndReason) -> Void
 
     init(
-        root: FileHandle, link: any CoordinatorLink, lun: Int32, rules: SafetyRules, log: Logger,
+        root: FileHandle, link: any CoordinatorLink, device: String, lun: LUNPath,
+        pathGuard: any PathGuard, rules: SafetyRules, log: Logger,
+        onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (FUSEEndReason) -> Void
     ) {
-        state = Mutex(State(filter: FilterCore(rules: rules)))
+        state = Mutex(State(rules: rules, lun: lun))
         nodes = NodeTable(root: root)
         self.link = link
-        self.lun = lun
-        flusher = LUNFlusher(descriptor: lun)
+        self.device = device
+        self.pathGuard = pathGuard
+        self.onState = onState
         self.log = log
         self.onEnd = onEnd
     }

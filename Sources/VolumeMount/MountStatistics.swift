@@ -14,6 +14,11 @@ public struct MountCounts: Codable, Sendable {
     public var recalls: UInt64 = 0
     /// Opens that are held now.
     public var openFiles: Int = 0
+    /// Opens that were lost: they answer EIO for good.
+    public var lostOpens: Int = 0
+    /// How often this node's path to the LUN was lost, and came back.
+    public var pathFailures: UInt64 = 0
+    public var pathRestores: UInt64 = 0
 }
 
 /// The counters behind ``MountCounts``: each counts by itself, without order among them.

@@ -3,7 +3,6 @@ import FUSE
 import FilterCore
 import Glibc
 import Logging
-import Synchronization
 import VolumeModel
 import VolumeProtocol
 
@@ -12,8 +11,7 @@ import VolumeProtocol
 public final class VolumeMount: Sendable {
     let handler: MountHandler
     private let mount: FUSEMount<MountHandler>
-    private let lun: Int32
-    private let handover = Mutex<[(FileHandle, WriteReport)]>([])
+    private let watch: Task<Void, Never>
 
     /// Opens `device` with O_DIRECT and mounts at `path`, which must be an empty directory.
     ///
@@ -34,23 +32,25 @@ public final class VolumeMount: Sendable {
                 "\(device) cannot be opened for direct I/O: \(String(cString: strerror(errno))); "
                     + "check that this node has a path to the LUN")
         }
-        lun = descriptor
         handler = MountHandler(
-            root: root, link: link, lun: descriptor, rules: rules, log: log,
+            root: root, link: link, device: device, lun: LUNPath(descriptor: descriptor),
+            pathGuard: pathGuard, rules: rules, log: log, onState: onState,
             onEnd: { onEnd("\($0)") })
-        do {
-            mount = try FUSEMount.mount(
-                at: path, options: FUSEMountOptions(sourceName: source), handler: handler,
-                logger: log)
-        } catch {
-            Glibc.close(descriptor)
-            throw error
-        }
+        mount = try FUSEMount.mount(
+            at: path, options: FUSEMountOptions(sourceName: source), handler: handler, logger: log)
+        watch = MountHandler.watch(handler)
     }
+
+    deinit { watch.cancel() }
 
     public var counts: MountCounts {
         var counts = handler.statistics.counts
-        counts.openFiles = handler.state.withLock { $0.opens.count }
+        handler.state.withLock { state in
+            counts.openFiles = state.opens.count
+            counts.lostOpens = state.lostOpens
+            counts.pathFailures = state.pathFailures
+            counts.pathRestores = state.pathRestores
+        }
         return counts
     }
 
@@ -63,33 +63,57 @@ public final class VolumeMount: Sendable {
 
     public func collectWrites(_ file: FileHandle) -> WriteReport { handler.collectWrites(file) }
 
+    // MARK: The path
+
     /// How this node reaches the volume's data now.
-    public var accessState: MountState { MountState(state: .direct) }
+    public var accessState: MountState { handler.accessState }
 
-    /// Sets the reasons that hold for the volume as a whole. Returns when the last direct I/O has
-    /// ended, if there are any.
-    public func setRedirected(_ reasons: Set<RedirectReason>) async {}
-
-    /// The node's lease has lapsed, and only the lease protects this volume: no new direct I/O.
-    public func suspendDirect() {}
-
-    public func resumeDirect() {}
-
-    /// The session with a coordinator has ended. What is asked of it later waits for the next.
-    public func leave() async {
-        let reports = await handler.leaveCoordinator()
-        handover.withLock { $0 = reports }
+    /// Sets the reasons that hold for the volume as a whole. If there are any, returns when the last
+    /// direct I/O has ended.
+    public func setRedirected(_ reasons: Set<RedirectReason>) async {
+        handler.handle(.redirected(reasons))
+        guard !reasons.isEmpty else { return }
+        while handler.state.withLock({ $0.filter.flightCount > 0 }) {
+            try? await Task.sleep(for: .milliseconds(2))
+        }
     }
 
-    /// Takes up a session with a new coordinator: tells it what this node holds.
-    public func join() async {
-        await handler.joinCoordinator(handover.withLock { $0 })
+    /// The node's lease has lapsed, and only the lease protects this volume: no new direct I/O, and
+    /// what a read in flight brings is not shown (rule valid-at-completion).
+    public func suspendDirect() {
+        handler.state.withLock { $0.filter.revokeFlights() }
+        handler.handle(.suspended(true))
     }
 
-    /// This node's earlier session was ended as fenced: whatever it held is gone, for good.
-    public func loseEverything() async {
-        _ = await handler.leaveCoordinator()
+    public func resumeDirect() { handler.handle(.suspended(false)) }
+
+    /// When direct I/O must stop if nobody says otherwise until then, in nanoseconds of
+    /// CLOCK_BOOTTIME; nil: never, the volume has a fence. A process that was stopped notices by this
+    /// before any timer tells it.
+    public func allowDirect(untilNanoseconds: UInt64?) {
+        handler.state.withLock { $0.filter.directUntilNanoseconds = untilNanoseconds ?? .max }
     }
+
+    // MARK: Coordinators
+
+    /// There is no coordinator any more. Layouts, growths, opens and locks are kept; mapped reads and
+    /// in-place writes go on.
+    public func leave() async { handler.leaveCoordinator() }
+
+    /// Tells a new coordinator what this node holds, through a link that fails with ENOTCONN once that
+    /// coordinator is no more. False: it was lost meanwhile, and the next one has to be told anew.
+    public func join(through link: any CoordinatorLink) async -> Bool {
+        await handler.joinCoordinator(through: link)
+    }
+
+    /// The same, through the mount's own link.
+    public func join() async { _ = await join(through: handler.link) }
+
+    /// This node was fenced while it lived: what was open answers EIO from now on. Returns when none
+    /// of its direct I/O is left (rule drained-before-rejoin).
+    public func loseEverything() async { await handler.loseEverything() }
+
+    // MARK: The mount
 
     /// Shows the volume at another path, which must be an empty directory; what is open stays open.
     public func move(to path: String) throws { try mount.move(to: path) }
@@ -104,8 +128,19 @@ public final class VolumeMount: Sendable {
     /// Ends the connection at once: whatever is under way fails.
     public func abort() throws { try mount.abort() }
 
-    /// Closes this node's path to the LUN; after the mount has ended.
-    public func closePath() { Glibc.close(lun) }
+    /// Closes this node's path to the LUN, after the mount has ended; where I/O hangs on it, when that
+    /// is over.
+    public func closePath() {
+        watch.cancel()
+        let path = handler.state.withLock { state -> LUNPath? in
+            state.isClosed = true
+            state.followPath()
+            guard state.inFlight == 0 else { return nil }
+            defer { state.lun = nil }
+            return state.lun
+        }
+        withExtendedLifetime(path) {}
+    }
 
     /// The number under /sys/fs/fuse/connections.
     public var connectionID: UInt32 { mount.connectionID }
