@@ -81,4 +81,22 @@ struct EventTests {
         }
         #expect(backend.state.withLock { $0.endedFollowers } == 1)
     }
+
+    /// Who goes away is noticed, and the backend's stream ended.
+    @Test func aFollowerThatGoesAwayIsForgotten() async throws {
+        let backend = FakeBackend()
+        try await withTemporaryDirectory { directory in
+            let path = directory + "/covold.sock"
+            try await withServer(backend, at: path) {
+                try await ManagementClient.withClient(socketPath: path) { client in
+                    for try await _ in try await client.followEvents(EventRequest()) { break }
+                }
+                let start = ContinuousClock.now
+                while backend.state.withLock({ $0.endedFollowers }) == 0 {
+                    try #require(ContinuousClock.now - start < .seconds(40))
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+            }
+        }
+    }
 }

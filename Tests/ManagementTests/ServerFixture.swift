@@ -29,6 +29,7 @@ func withServer<Value: Sendable>(
     let (listening, source) = AsyncStream.makeStream(of: Void.self)
     let server = ManagementServer(
         socketPath: socketPath, backend: backend, logger: quietLogger(),
+        eventHeartbeat: .milliseconds(100),
         onListening: { source.yield() })
     let group = ServiceGroup(
         configuration: .init(services: [.init(service: server)], logger: quietLogger()))

@@ -5,7 +5,9 @@ import ServiceLifecycle
 /// The answer that follows events: a line for each, and an empty line now and then, by which a
 /// client that has gone away is noticed.
 enum EventAnswer {
-    static func response(_ events: AsyncThrowingStream<ClusterEvent, any Error>) -> Response {
+    static func response(
+        _ events: AsyncThrowingStream<ClusterEvent, any Error>, heartbeat: Duration
+    ) -> Response {
         let body = ResponseBody { writer in
             let (lines, source) = AsyncStream.makeStream(
                 of: Data.self,
@@ -17,7 +19,7 @@ enum EventAnswer {
                 }
                 tasks.addTask {
                     while !Task.isCancelled {
-                        try await Task.sleep(for: .seconds(ManagementLimits.eventHeartbeatSeconds))
+                        try await Task.sleep(for: heartbeat)
                         source.yield(Data())
                     }
                 }

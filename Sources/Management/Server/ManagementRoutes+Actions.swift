@@ -43,7 +43,8 @@ extension ManagementRoutes {
             try Response.json(await backend.events(Self.events(request)))
         }
         api.get("events/follow") { request, _ in
-            EventAnswer.response(try await backend.followEvents(Self.events(request)))
+            EventAnswer.response(
+                try await backend.followEvents(Self.events(request)), heartbeat: eventHeartbeat)
         }
     }
 

@@ -27,6 +27,7 @@ struct ManagementRoutes: Sendable {
     typealias Context = BasicRequestContext
 
     let backend: any ManagementBackend
+    let eventHeartbeat: Duration
 
     func router() -> Router<Context> {
         let router = Router(context: Context.self)

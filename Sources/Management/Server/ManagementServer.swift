@@ -12,18 +12,23 @@ public struct ManagementServer: Service {
     private let socketPath: String
     private let backend: any ManagementBackend
     private let logger: Logger
+    private let eventHeartbeat: Duration
     private let onListening: @Sendable () async -> Void
 
     /// - Parameters:
     ///   - socketPath: where clients find the socket; its directory is made if it is missing.
+    ///   - eventHeartbeat: how often those who follow events are told that the daemon is there, and
+    ///     so the longest that one who has gone away goes unnoticed.
     ///   - onListening: called once clients can connect.
     public init(
         socketPath: String, backend: any ManagementBackend, logger: Logger,
+        eventHeartbeat: Duration = .seconds(ManagementLimits.eventHeartbeatSeconds),
         onListening: @escaping @Sendable () async -> Void = {}
     ) {
         self.socketPath = socketPath
         self.backend = backend
         self.logger = logger
+        self.eventHeartbeat = eventHeartbeat
         self.onListening = onListening
     }
 
@@ -40,7 +45,7 @@ public struct ManagementServer: Service {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)
         let application = Application(
-            router: ManagementRoutes(backend: backend).router(),
+            router: ManagementRoutes(backend: backend, eventHeartbeat: eventHeartbeat).router(),
             server: .http1(
                 configuration: .init(
                     idleTimeout: .seconds(ManagementLimits.connectionIdleSeconds))),
