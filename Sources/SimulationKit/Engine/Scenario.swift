@@ -1,0 +1,88 @@
+/// What kind of weather a run has. All of it is drawn from the seed, so that some runs are calm and
+/// busy, others full of crashes: a fault that needs a rare mix finds a run that is rich in it.
+struct Scenario {
+    /// Only the lease keeps a lost node from writing: no reservations.
+    var isLeaseOnly = false
+    var lengthNanoseconds: UInt64 = .seconds(20)
+    var processesPerNode = 2
+    var thinkNanoseconds: UInt64 = .milliseconds(60)
+    /// Of every message: how likely it takes long, and is lost.
+    var slowMessageChance = 0.0
+    var slowMessageMaximum: UInt64 = .milliseconds(400)
+    var lostMessageChance = 0.0
+    var slowWriteChance = 0.02
+    /// How late an I/O lands that its initiator has given up.
+    var lateMaximum: UInt64 = .seconds(3)
+    /// Mean time between two faults; 0: none.
+    var faultPeriod: UInt64 = 0
+    var faults: [(Fault, Int)] = []
+    var operations: [(WorkloadOperation, Int)] = []
+    var fileCount = 4
+    var writeBackPeriod: UInt64 = .milliseconds(150)
+    /// Renewals of leases may take this long to be answered.
+    var slowStoreChance = 0.0
+
+    enum Fault: Hashable, CaseIterable {
+        case hostPower, daemonKill, daemonPause, longPause, pathFail, pathHang, partition, isolate
+        case move
+    }
+
+    enum WorkloadOperation: Hashable, CaseIterable {
+        case read, write, writePart, extend, append, truncate, punch, zero, allocate, stat, sync
+        case reopen, create, unlink, rename, link, setAttribute, removeAttribute, lock, copy
+    }
+
+    func lunDelay(_ random: inout SimulationRandom) -> UInt64 {
+        random.chance(slowWriteChance)
+            ? random.within(.milliseconds(1) ... .milliseconds(60))
+            : random.within(.microseconds(30) ... .microseconds(400))
+    }
+
+    init(random: inout SimulationRandom) {
+        fileCount = 2 + random.below(4)
+        processesPerNode = 1 + random.below(3)
+        thinkNanoseconds = .milliseconds(random.pick([15, 30, 60, 100]))
+        operations = Self.weights(&random)
+        slowWriteChance = random.pick([0.0, 0.02, 0.1])
+        if random.chance(0.6) {
+            slowMessageChance = random.pick([0.002, 0.02, 0.1])
+            slowMessageMaximum = .milliseconds(random.pick([20, 200, 1500, 4000]))
+        }
+        if random.chance(0.4) { lostMessageChance = random.pick([0.001, 0.01]) }
+        writeBackPeriod = .milliseconds(random.pick([20, 150, 800]))
+        isLeaseOnly = random.chance(0.25)
+        lateMaximum = isLeaseOnly ? .milliseconds(300) : .milliseconds(random.pick([500, 4000]))
+        if random.chance(0.3) { slowStoreChance = 0.15 }
+        if random.chance(0.85) {
+            faultPeriod = .milliseconds(random.pick([1500, 3000, 6000]))
+            faults = Self.faultWeights(&random)
+        }
+    }
+
+    private static func weights(
+        _ random: inout SimulationRandom
+    ) -> [(WorkloadOperation, Int)] {
+        var weights: [(WorkloadOperation, Int)] = []
+        for operation in WorkloadOperation.allCases {
+            let usual: Int
+            switch operation {
+            case .read, .write: usual = 20
+            case .extend, .writePart: usual = 8
+            case .append, .truncate, .punch, .stat, .sync, .reopen: usual = 4
+            case .create, .unlink, .rename, .lock: usual = 3
+            default: usual = 2
+            }
+            // Some runs do without an operation, some do little else.
+            weights.append((operation, usual * random.pick([0, 1, 1, 1, 2, 5])))
+        }
+        weights.append((.read, 5))
+        weights.append((.write, 5))
+        return weights
+    }
+
+    private static func faultWeights(_ random: inout SimulationRandom) -> [(Fault, Int)] {
+        var weights: [(Fault, Int)] = [(.move, 1)]
+        for fault in Fault.allCases { weights.append((fault, random.pick([0, 0, 1, 1, 4]))) }
+        return weights
+    }
+}
