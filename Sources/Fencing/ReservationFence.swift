@@ -16,8 +16,10 @@ public struct ReservationFence: Sendable {
     ///
     /// Proven means: this node's key is registered, the LUN is reserved for all registrants, and no
     /// victim's key is registered. A key that was gone before we came counts as well: PREEMPT AND
-    /// ABORT is one uninterrupted action at the target (SPC-4, 5.13.11.2.6), so whoever else took
-    /// it away had its commands ended, and a node that unregisters has drained first.
+    /// ABORT is one uninterrupted action at the target (SPC-4, 5.13.11.2.6), so whoever else took it
+    /// away had its commands ended; a node that unregisters has drained first; and a node registers
+    /// a new key on a path only when its earlier one has been taken away (registering over it would
+    /// abort nothing).
     ///
     /// A victim is fenced from this LUN, not stopped: its machines may still run.
     public func fence(victims: Set<ReservationKey>, own: ReservationKey) -> FenceOutcome {
