@@ -29,10 +29,20 @@ struct LUNModel<Client: Sendable>: Sendable {
         /// Let through the reservation when it came, held back since.
         var isLate = false
 
+        /// Nobody but the model will answer it or take it up.
+        var isWaiting: Bool {
+            switch state {
+            case .held, .delayed: true
+            default: false
+            }
+        }
+
         enum State: Sendable {
             case arrived
             /// Waits for the path's fault to end.
             case held
+            /// Waits for its time to come, ``LUNModel/wake(_:)``.
+            case delayed
             /// Will be looked at again by ``LUNModel/resume(_:)``.
             case resuming
             /// At the image.
@@ -47,7 +57,7 @@ struct LUNModel<Client: Sendable>: Sendable {
         case start
         /// Nothing until the shell is told.
         case hold
-        /// ``LUNModel/resume(_:)`` after this time.
+        /// ``LUNModel/wake(_:)`` after this time.
         case delay(milliseconds: Int)
         case fail(ErrorCode)
     }
@@ -113,6 +123,13 @@ struct LUNModel<Client: Sendable>: Sendable {
         return (verdict, lastOperation)
     }
 
+    /// A delay is over. Whether the operation still waited, and is now to be resumed.
+    mutating func wake(_ id: UInt64) -> Bool {
+        guard let operation = table[id], case .delayed = operation.state else { return false }
+        table[id]?.state = .resuming
+        return true
+    }
+
     /// Looks at an operation again. `fail`: it is gone.
     mutating func resume(_ id: UInt64) -> Verdict {
         guard var operation = table[id] else {
@@ -173,23 +190,24 @@ struct LUNModel<Client: Sendable>: Sendable {
             return .start
         }
         if paths[path].hasEnded { return fail(path, .inputOutput) }
+        let access: ReservationTarget.Access = operation.kind == .read ? .read : .write
+        let isAllowed = target.allows(access, from: paths[path].name)
         switch paths[path].fault {
         case .fail, .cut: return fail(path, .inputOutput)
         case .hang:
+            // What the initiator had queued before this path was fenced comes only now: a fence ends
+            // that as well.
+            guard isAllowed else { return conflict(path) }
             operation.state = .held
             return .hold
         case .slow(let milliseconds):
             if case .arrived = operation.state {
-                operation.state = .resuming
+                operation.state = .delayed
                 return .delay(milliseconds: milliseconds)
             }
         case .ok: break
         }
-        let access: ReservationTarget.Access = operation.kind == .read ? .read : .write
-        guard target.allows(access, from: paths[path].name) else {
-            paths[path].counters.conflicts += 1
-            return .fail(Self.conflict)
-        }
+        guard isAllowed else { return conflict(path) }
         if operation.kind.isWrite && paths[path].isLateWriteArmed {
             paths[path].isLateWriteArmed = false
             operation.isLate = true
@@ -198,6 +216,11 @@ struct LUNModel<Client: Sendable>: Sendable {
         }
         operation.state = .started
         return .start
+    }
+
+    private mutating func conflict(_ path: Int) -> Verdict {
+        paths[path].counters.conflicts += 1
+        return .fail(Self.conflict)
     }
 
     private mutating func fail(_ path: Int, _ error: ErrorCode) -> Verdict {
@@ -212,7 +235,7 @@ struct LUNModel<Client: Sendable>: Sendable {
         for (id, operation) in table where operation.path == path {
             switch operation.state {
             case .started: effects.awaited.insert(id)
-            case .held: drop(id, error, &effects)
+            case .held, .delayed: drop(id, error, &effects)
             // Whoever brings it back finds that it is doomed: until then its slot is not ours.
             case .arrived, .resuming: table[id]?.state = .doomed(error)
             case .doomed: break
@@ -220,22 +243,23 @@ struct LUNModel<Client: Sendable>: Sendable {
         }
     }
 
-    /// Takes up what of a path is held: late writes, or the others, or both.
+    /// Takes up what of a path waits: late writes, or the others, or both.
     mutating func letGo(path: Int, late: Bool, others: Bool, effects: inout Effects) {
         let ids = table.keys.sorted()
         for id in ids {
-            guard let operation = table[id], operation.path == path,
-                case .held = operation.state, operation.isLate ? late : others
+            guard let operation = table[id], operation.path == path, operation.isWaiting,
+                operation.isLate ? late : others
             else { continue }
             table[id]?.state = .resuming
             effects.resumed.append((id, operation.client))
         }
     }
 
-    /// Fails what of a path is held, but for late writes.
+    /// Fails what of a path waits, but for late writes.
     mutating func failHeld(path: Int, error: ErrorCode, effects: inout Effects) {
-        for (id, operation) in table where operation.path == path && !operation.isLate {
-            if case .held = operation.state { drop(id, error, &effects) }
+        for (id, operation) in table
+        where operation.path == path && !operation.isLate && operation.isWaiting {
+            drop(id, error, &effects)
         }
     }
 

@@ -3,7 +3,8 @@ public enum PathFault: Hashable, Sendable {
     case ok
     /// I/O fails at once with EIO. A late write that was held back before may still land.
     case fail
-    /// I/O is held until the path is restored, cut, or its key preempted and aborted.
+    /// I/O is held until the path is restored, cut, or its key preempted and aborted. SCSI commands
+    /// wait, too.
     case hang
     /// I/O comes to the target this much later.
     case slow(milliseconds: Int)

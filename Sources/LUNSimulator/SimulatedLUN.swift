@@ -172,7 +172,9 @@ public final class SimulatedLUN: Sendable {
 
     func later(milliseconds: Int, _ operation: UInt64, _ client: LUNClient) {
         delays.asyncAfter(deadline: .now() + .milliseconds(milliseconds)) {
-            self.bringBack(operation, client)
+            if self.model.withLock({ $0.wake(operation) }) {
+                self.bringBack(operation, client)
+            }
         }
     }
 

@@ -72,15 +72,23 @@ struct CovolLUN: AsyncParsableCommand {
         configuration.log = log
         configuration.supportsPersistence = !withoutPersistence
         let lun = try SimulatedLUN.start(configuration, logger: logger)
-        defer { lun.stop() }
-        let writer = try AccessLogWriter.start(lun)
-        defer { writer?.stop() }
-        let server = try ControlServer.start(lun)
-        defer { server.stop() }
-        announce()
-        for await _ in end.stream { break }
-        withExtendedLifetime(signals) {}
-        logger.info("ending")
+        do {
+            let writer = try AccessLogWriter.start(lun)
+            // After the last write, so that nothing is missing.
+            defer {
+                lun.stop()
+                writer?.stop()
+            }
+            let server = try ControlServer.start(lun)
+            defer { server.stop() }
+            announce()
+            for await _ in end.stream { break }
+            withExtendedLifetime(signals) {}
+            logger.info("ending")
+        } catch {
+            lun.stop()
+            throw error
+        }
     }
 
     private func announce() {
