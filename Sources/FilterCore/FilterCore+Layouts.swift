@@ -188,5 +188,12 @@ extension FilterCore {
         files.indices.filter { files[$0].growth != nil }.map { FileIndex(number: Int32($0)) }
     }
 
+    /// Whether the file is longer than its coordinator may know: nothing of that is durable before it
+    /// has been told.
+    public func mustReport(_ file: FileIndex) -> Bool {
+        let known = files[Int(file.number)]
+        return known.growth != nil || known.unsettled != nil || known.unconfirmedReturns > 0
+    }
+
     public func holdsGrowth(_ file: FileIndex) -> Bool { files[Int(file.number)].growth != nil }
 }

@@ -37,6 +37,7 @@ extension MountHandler {
         let knowsBetter = state.withLock { state in
             state.filter.ownSizeBytes(found.handle) != nil
                 || state.filter.hasUnreportedWrites(found.handle)
+                || state.timesUnderWay[found.handle] != nil
         }
         guard knowsBetter else { return .success(found) }
         return await freshAttributes(found.handle).map {
@@ -63,9 +64,13 @@ extension MountHandler {
     /// comes on top. If the growth went away meanwhile, the answer may be from before that: again.
     func freshAttributes(_ handle: FileHandle) async -> Result<FileAttributes, ErrorCode> {
         while true {
-            let (before, isUnreported) = state.withLock { state in
-                (state.filter.ownSizeBytes(handle), state.filter.hasUnreportedWrites(handle))
+            let (before, isUnreported, times) = state.withLock { state in
+                (
+                    state.filter.ownSizeBytes(handle), state.filter.hasUnreportedWrites(handle),
+                    state.timesUnderWay[handle]
+                )
             }
+            await times?.value
             if isUnreported { await reportWrites(handle) }
             switch await link.call(.attributes(handle)).result {
             case .attributes(var attributes):
@@ -87,7 +92,7 @@ extension MountHandler {
         }
     }
 
-    private func reportWrites(_ handle: FileHandle) async {
+    func reportWrites(_ handle: FileHandle) async {
         let report = collectWrites(handle)
         guard !report.isEmpty else { return }
         _ = await link.call(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
@@ -97,6 +102,7 @@ extension MountHandler {
         _ handle: FileHandle, _ set: FUSESetAttribute, _ reply: FUSEReplyPort
     ) async {
         // What was written before comes before what is set now.
+        await state.withLock { $0.timesUnderWay[handle] }?.value
         if let file = state.withLock({ $0.filter.index(of: handle) }) {
             if set.change.sizeBytes != nil {
                 _ = await report(file)

@@ -23,9 +23,28 @@ extension MountHandler {
             reply.error(.inputOutput)
             return
         }
-        var error = await report(file)
+        // A file's end is the coordinator's. Its times are too, but nobody waits for them: where there is
+        // no coordinator, what is mapped goes on.
+        var error: ErrorCode?
+        if state.withLock({ $0.filter.mustReport(file) }) {
+            error = await report(file)
+        } else {
+            reportTimes(handle)
+        }
         if error == nil { error = await flush(handle) }
         if let error { reply.error(error) } else { reply.ok() }
+    }
+
+    /// Tells when a file was written, one message at a time.
+    private func reportTimes(_ handle: FileHandle) {
+        state.withLock { state in
+            guard state.filter.hasUnreportedWrites(handle), state.timesUnderWay[handle] == nil
+            else { return }
+            state.timesUnderWay[handle] = Task {
+                await self.reportWrites(handle)
+                self.state.withLock { $0.timesUnderWay[handle] = nil }
+            }
+        }
     }
 
     /// Makes durable what the LUN has acknowledged. Whoever flushes it flushes all of it: where this

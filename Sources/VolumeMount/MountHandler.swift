@@ -42,6 +42,8 @@ final class MountHandler: FUSEHandler {
         /// Opens that answer EIO for good.
         var lostOpens = 0
         var heldLocks = HeldLocks()
+        /// Files whose times are on their way to the coordinator.
+        var timesUnderWay: [FileHandle: Task<Void, Never>] = [:]
         /// By token number.
         var direct: [DirectIO] = []
         /// Requests that wait for a layout, by tag.

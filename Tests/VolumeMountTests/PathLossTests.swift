@@ -38,4 +38,122 @@ struct PathLossTests {
         close(file)
         await fixture.end()
     }
+
+    /// Rule failed-before-redirect, and its control.
+    @Test(arguments: [true, false]) func failedWriteWaitsForProof(_ holds: Bool) async throws {
+        let fixture = try await VolumeFixture(
+            rules: holds ? .all : .all.subtracting(.failedBeforeRedirect))
+        let (file, other) = (try await fixture.open("a"), try await fixture.open("b"))
+        #expect(await fixture.write(file, 1).wait() == 0)
+        #expect(await fixture.write(other, 1).wait() == 0)
+        fixture.pathGuard.state.withLock { $0.proves = false }
+        fixture.lun.setAll(.fail(.inputOutput))
+        let write = fixture.write(file, 2)
+        let coordinator = fixture.coordinator
+        if holds {
+            #expect(await fixture.becomes(.redirected, seconds: 1))
+            #expect(await eventually { fixture.pathGuard.fences > 1 })
+            #expect(write.value == nil)
+            #expect(fixture.volume.accessState.waitingFor?.contains("proof") == true)
+            #expect(coordinator.count(\.isWrite) == 0)
+            #expect(await fixture.write(other, 3).wait(seconds: 1) == 0, "others go on")
+            #expect(fixture.onImage(1) == 1)
+            fixture.pathGuard.state.withLock { $0.proves = true }
+        }
+        #expect(await write.wait() == 0)
+        #expect(fixture.onImage(1) == 2)
+        #expect(coordinator.count(\.isWrite) == (holds ? 2 : 1))
+        #expect(fixture.volume.accessState.waitingFor == nil)
+        #expect((fixture.pathGuard.fences > 0) == holds)
+        fixture.lun.setAll(.ok)
+        #expect(await fixture.becomes(.direct))
+        close(file)
+        close(other)
+        await fixture.end()
+    }
+
+    @Test func targetsOwnErrorIsRedirectedAlone() async throws {
+        let fixture = try await VolumeFixture()
+        let file = try await fixture.open("a")
+        #expect(await fixture.read(file).wait() == 0)
+        fixture.lun.state.withLock { $0.writes = .fail(.remoteIO) }
+        #expect(await fixture.write(file, 2).wait(seconds: 1) == 0)
+        #expect(fixture.volume.accessState == MountState(state: .direct))
+        fixture.lun.state.withLock { $0.reads = .fail(.noData) }
+        #expect(await fixture.read(file).wait(seconds: 1) == 2)
+        #expect(fixture.volume.accessState == MountState(state: .direct))
+        #expect(fixture.pathGuard.fences == 0)
+        #expect(fixture.volume.counts.redirectedWrites == 1)
+        close(file)
+        await fixture.end()
+    }
+
+    /// A path that was fenced: nothing lands, and only a new key helps.
+    @Test func reservationConflict() async throws {
+        let fixture = try await VolumeFixture()
+        let file = try await fixture.open("a")
+        #expect(await fixture.read(file).wait() == 0)
+        fixture.pathGuard.state.withLock { $0.restores = false }
+        fixture.lun.setAll(.fail(.reservationConflict))
+        #expect(await fixture.write(file, 2).wait(seconds: 1) == 0)
+        #expect(fixture.volume.accessState.reasons == [.noDiskConnectivity])
+        #expect(fixture.pathGuard.fences == 0)
+        let pathGuard = fixture.pathGuard
+        #expect(await eventually { pathGuard.state.withLock { $0.restored > 0 } })
+        fixture.lun.setAll(.ok)
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(fixture.volume.accessState.state == .redirected, "without a key it stays so")
+        pathGuard.state.withLock { $0.restores = true }
+        #expect(await fixture.becomes(.direct))
+        close(file)
+        await fixture.end()
+    }
+
+    /// Growth goes back when the path is lost, and comes to the size that was reached.
+    @Test func growthIsReturned() async throws {
+        let fixture = try await VolumeFixture()
+        let coordinator = fixture.coordinator
+        coordinator.add("grown", 9, sizeBytes: 0)
+        coordinator.state.withLock { $0.grantsGrowth = true }
+        let file = try await fixture.open("grown")
+        #expect(await fixture.write(file, 1, at: 0, count: 8192).wait() == 0)
+        #expect(fixture.volume.counts.directWrites == 1)
+        #expect(coordinator.state.withLock { $0.sizes[9] } == 0)
+        fixture.lun.setAll(.fail(.inputOutput))
+        #expect(await fixture.write(file, 2, at: 8192).wait(seconds: 3) == 0)
+        #expect(coordinator.state.withLock { $0.growths[9] } == nil)
+        #expect(coordinator.state.withLock { $0.sizes[9] } == 12288)
+        #expect(await fixture.read(file, at: 0, count: 8192).wait() == 1)
+        #expect(await fixture.read(file, at: 8192).wait() == 2)
+        close(file)
+        await fixture.end()
+    }
+
+    @Test func fsyncGoesToTheCoordinator() async throws {
+        let fixture = try await VolumeFixture()
+        let coordinator = fixture.coordinator
+        let file = try await fixture.open("a")
+        #expect(await fixture.write(file, 1).wait() == 0)
+        #expect(await fixture.sync(file).wait() == 0)
+        #expect(coordinator.count(\.isSynchronize) == 0)
+        #expect(fixture.lun.state.withLock { $0.flushCount } == 1)
+        fixture.lun.state.withLock { $0.flushes = .fail(.inputOutput) }
+        #expect(await fixture.sync(file).wait(seconds: 1) == 0)
+        #expect(coordinator.count(\.isSynchronize) == 1)
+        #expect(fixture.volume.accessState.reasons == [.noDiskConnectivity])
+        #expect(await fixture.sync(file).wait(seconds: 1) == 0)
+        #expect(coordinator.count(\.isSynchronize) == 2)
+        fixture.lun.setAll(.ok)
+        #expect(await fixture.becomes(.direct))
+        let flushes = fixture.lun.state.withLock { $0.flushCount }
+        #expect(await fixture.sync(file).wait() == 0)
+        #expect(
+            fixture.lun.state.withLock { $0.flushCount } == flushes + 1, "on the new descriptor")
+        fixture.lun.state.withLock { $0.flushes = .fail(.remoteIO) }
+        #expect(
+            await fixture.sync(file).wait(seconds: 1) == ErrorCode.remoteIO.number,
+            "what the target could not make durable is not durable")
+        close(file)
+        await fixture.end()
+    }
 }
