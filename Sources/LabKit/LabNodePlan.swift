@@ -43,7 +43,8 @@ public struct LabNodePlan: Sendable, Equatable {
             certificates: certificatesDirectory, logLevel: lab.options.logLevel)
         guard lab.options.simulatedLUN else { return configuration }
         // By either name: a daemon may resolve the link first.
-        configuration.devices = [lab.lunLink: lunPath, lab.imagePath: lunPath]
+        configuration.devices = [lab.lunLink: lunPath]
+        configuration.devices?[lab.imagePath] = lunPath
         configuration.reservationSocket = lab.lunSocket
         configuration.reservationPath = name
         return configuration
