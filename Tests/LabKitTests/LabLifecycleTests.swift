@@ -18,21 +18,6 @@ struct LabLifecycleTests {
             binaries: try StandIn.binaries(in: programs.path, daemon: daemon))
     }
 
-    /// What is left on the machine of the lab in a directory.
-    private func remains(of directory: String) throws -> [String] {
-        let tag = LabPlan.tag(directory: Lab.resolve(directory))
-        let processes = SystemFile.names(in: "/proc").filter { name in
-            guard let words = try? SystemFile.text("/proc/\(name)/cmdline") else { return false }
-            return words.contains(directory + "/")
-        }
-        return NetworkNamespace.names(prefix: "covol-\(tag)")
-            + (try MountInfo.below(Lab.resolve(directory))).map(\.mountPoint)
-            + LoopDevices.devices { $0.contains(tag) || $0.hasPrefix(directory + "/") }
-            + processes.map { "process \($0)" }
-            + [LabPlan.memoryImagePath(tag: tag), LabRegistry.machine.recordPath(tag: tag)]
-            .filter { SystemFile.exists($0) }
-    }
-
     @Test func aLabGoesUpAndLeavesNothing() async throws {
         let value = try await withLab(
             .test(nodes: 3),
@@ -71,7 +56,7 @@ struct LabLifecycleTests {
             #expect(SystemFile.exists(lab.node(1).volumePath + "/a"))
             return lab.plan.directory
         }
-        #expect(try remains(of: value) == [])
+        #expect(try labRemains(of: value) == [])
         #expect(!SystemFile.exists(value))
     }
 
@@ -90,7 +75,7 @@ struct LabLifecycleTests {
                 try await lab.checkFileSystem()
             } throws: { ($0 as? LabError)?.code == .fileSystemDamaged }
             lab.removeImage()
-            #expect(try remains(of: temporary.path) == [])
+            #expect(try labRemains(of: temporary.path) == [])
         }
     }
 
@@ -109,7 +94,7 @@ struct LabLifecycleTests {
         let device = try await Command(["losetup", "-f", "--show", lab.plan.imagePath]).run().line
         #expect(device.hasPrefix("/dev/loop"))
         #expect(try await Lab.down(directory: temporary.path))
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
         #expect(record.daemons.values.allSatisfy { !$0.isAlive })
         // Once more: nothing is there, and that is no error.
         #expect(try await !Lab.down(directory: temporary.path))
@@ -129,13 +114,13 @@ struct LabLifecycleTests {
         try await lab.down()
         #expect(Clock.nowSeconds - start < 15)
         #expect(try await stuck.status != 0)
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
     }
 
     @Test func whoIgnoresTheRequestIsKilled() async throws {
         let lab = try await up(.stubborn)
         try await lab.down(graceSeconds: 0.3)
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
     }
 
     @Test func aDaemonThatEndsFailsTheStartWithItsLog() async throws {
@@ -145,7 +130,7 @@ struct LabLifecycleTests {
             guard let error = error as? LabError else { return false }
             return error.code == .daemonFailed && error.message.contains("broken on purpose")
         }
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
         // The log stays for people, and the directory can be used again.
         #expect(SystemFile.exists(temporary.path + "/node1/covold.log"))
         let lab = try await up()
@@ -160,7 +145,7 @@ struct LabLifecycleTests {
         }
         task.cancel()
         await #expect(throws: (any Error).self) { _ = try await task.value }
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
     }
 
     @Test func neitherADamagedRecordNorAMissingDirectoryStopsIt() async throws {
@@ -171,7 +156,7 @@ struct LabLifecycleTests {
         }
         #expect(throws: LabError.self) { try Lab.open(directory: temporary.path) }
         #expect(try await Lab.down(directory: temporary.path))
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
 
         let again = try await up()
         let moved = temporary.path + "-moved"
@@ -182,7 +167,7 @@ struct LabLifecycleTests {
         for mount in try MountInfo.below(moved) {
             _ = try await Command(["umount", "-l", mount.mountPoint]).run()
         }
-        #expect(try remains(of: again.plan.directory) == [])
+        #expect(try labRemains(of: again.plan.directory) == [])
     }
 
     @Test func twoLabsRunSideBySide() async throws {
@@ -197,7 +182,7 @@ struct LabLifecycleTests {
         #expect(labs.1.nodes.filter(\.isAlive).count == 2)
         #expect(try await labs.1.status().nodes.allSatisfy(\.isMounted))
         try await labs.1.down()
-        #expect(try remains(of: other.path) == [])
+        #expect(try labRemains(of: other.path) == [])
     }
 
     @Test func anEarlierImageIsNotOverwritten() async throws {
@@ -225,7 +210,7 @@ struct LabLifecycleTests {
         let gone = ProcessIdentity(pid: getpid(), startTicks: 0, bootID: "another")
         try lab.update { $0.owner = gone }
         #expect(try await sweep.run() == ["lab \(lab.plan.directory)"])
-        #expect(try remains(of: temporary.path) == [])
+        #expect(try labRemains(of: temporary.path) == [])
         #expect(try await sweep.run() == [])
     }
 }

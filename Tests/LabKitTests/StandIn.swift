@@ -23,8 +23,13 @@ enum StandIn {
         try write(
             self.daemon.replacing("@KIND@", with: daemon.rawValue), to: binaries.covold)
         try write(covol, to: binaries.covol)
+        if let simulator { symlink(simulator, binaries.covolLUN) }
         return binaries
     }
+
+    /// The real covol-lun, where it is built: nothing stands in for that one.
+    static let simulator = LabBinaries.candidates(environment: Command.callerEnvironment)
+        .map { $0 + "/covol-lun" }.first { access($0, X_OK) == 0 }
 
     static func write(_ script: String, to path: String) throws(LabError) {
         let text = script.hasPrefix("#!") ? script : "#!/bin/sh\n" + script + "\n"
@@ -66,6 +71,8 @@ enum StandIn {
         else:
             mount(b"covolume", b"tmpfs", b"size=1m")
         api = socket.socket(socket.AF_UNIX)
+        if os.path.exists(config["socket"]):
+            os.unlink(config["socket"])
         api.bind(config["socket"])
         api.listen()
         print("up", flush=True)
