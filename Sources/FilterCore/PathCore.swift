@@ -90,6 +90,9 @@ public struct PathCore: Sendable {
         switch event {
         case .redirected(let reasons): volumeReasons = reasons
         case .suspended(let suspended): isSuspended = suspended
+        case .reportedLost:
+            lose(now, &actions)
+            return actions
         default: advance(event, now, &actions)
         }
         if wasDirect && !isDirect { actions.append(.stopDirect) }
@@ -150,8 +153,8 @@ public struct PathCore: Sendable {
             }
             path.stage = .probing
             path.nextProbe = now &+ lastProbeDelay
-        case .redirected, .suspended:
-            break
+        case .redirected, .suspended, .reportedLost:
+            preconditionFailure("handled before")
         }
         lost = path
     }

@@ -32,6 +32,8 @@ public enum PathEvent: Hashable, Sendable {
     case tick(inFlight: Int)
     /// A write that was overdue ended well after all.
     case landed
+    /// Somebody else knows that the path is gone.
+    case reportedLost
     case fenced(isProven: Bool)
     case probed(PathProbe)
     case restored(Bool)

@@ -20,6 +20,10 @@ extension MountHandler {
 
     /// Tells a new coordinator what is held here. False: it was lost meanwhile.
     func joinCoordinator(through link: any CoordinatorLink) async -> Bool {
+        // A session taken up again with the same coordinator has everything.
+        guard state.withLock({ $0.isBetweenCoordinators }) else {
+            return await link.isDone(.reclaimed)
+        }
         guard await reclaimOpens(link), await reclaimLayouts(link), await reclaimLocks(link),
             await link.isDone(.reclaimed)
         else { return false }
@@ -77,9 +81,8 @@ extension MountHandler {
             case .failed(let error) where error != .invalid:
                 self.lose(handle, "open", error)
             default:
-                // EINVAL: it is known there.
-                guard self.state.withLock({ $0.opens[open] == nil }) else { return true }
-                _ = await link.call(.release(handle, open, WriteReport()))
+                // EINVAL: it is known there. One that is closed meanwhile is released after this.
+                break
             }
             return true
         }
@@ -116,12 +119,12 @@ extension MountHandler {
                 return rest.ranges.isEmpty ? true : await reclaim(rest, of: file, link)
             }
             let report = await recall(claim.handle, .everything, LayoutGeneration(0))
-            if let size = report.grownSizeBytes {
-                state.withLock { $0.filter.settled(file) }
-                log.error(
-                    "a file's growth was lost with its coordinator",
-                    metadata: ["reached": "\(size)", "error": "\(error)"])
-            }
+            // A growth in it counts as given back, and is told once more after this.
+            log.warning(
+                "layouts were not taken up by the new coordinator",
+                metadata: [
+                    "error": "\(error)", "growth": "\(report.grownSizeBytes ?? 0)",
+                ])
             return true
         }
         return true

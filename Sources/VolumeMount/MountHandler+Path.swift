@@ -42,11 +42,30 @@ extension MountHandler {
 
     /// Calls every write that waited for a proof.
     private func settle() {
-        let called = state.withLock { state in
-            state.direct.indices.filter { state.direct[$0].mayBeSettled }
+        let now = MonotonicClock.nowNanoseconds
+        let (called, answers) = state.withLock { state in
+            var answers: [State.TicketAnswer] = []
+            for index in state.direct.indices where state.direct[index].isUnanswerable {
+                answers += state.close(index, succeeded: false, now)
+            }
+            let called = state.direct.indices.filter { state.direct[$0].mayBeSettled }
                 .compactMap { state.call($0) }
+            return (called, answers)
         }
+        for answer in answers { answer.continuation.resume(returning: answer.report) }
         for call in called { call.slot.perform(tag: call.tag) }
+    }
+
+    /// The mount is over: writes that wait for a proof get errors. They may still land, so recalls go
+    /// on waiting for the proof.
+    func failUnproven() {
+        let slots = state.withLock { state in
+            state.direct.indices.filter { state.direct[$0].mayBeSettled }.compactMap { index in
+                defer { state.direct[index].slot = nil }
+                return state.direct[index].slot
+            }
+        }
+        for slot in slots { slot.replyError(.inputOutput) }
     }
 
     private func stopDirect() {
@@ -234,5 +253,10 @@ extension DirectIO {
     }
 
     /// A write that a proof would let go on.
-    fileprivate var mayBeSettled: Bool { isActive && awaitsProof && !isCalled }
+    fileprivate var mayBeSettled: Bool {
+        isActive && awaitsProof && !isCalled && slot != nil
+    }
+
+    /// A write that may still land, and whose caller is gone with the mount.
+    fileprivate var isUnanswerable: Bool { isActive && slot == nil }
 }

@@ -102,7 +102,10 @@ final class MountHandler: FUSEHandler {
         self.onEnd = onEnd
     }
 
-    func ended(_ reason: FUSEEndReason) { onEnd(reason) }
+    func ended(_ reason: FUSEEndReason) {
+        failUnproven()
+        onEnd(reason)
+    }
 
     func received(_ request: FUSERequest, context: FUSEContext, reply: FUSEReplyPort) {
         switch request {

@@ -25,7 +25,7 @@ enum MountLimits {
     static let directReadPatienceSeconds: UInt32 = 2
     /// A direct write that takes longer needs a proof that it cannot land any more. One on a lost path
     /// gets a read's time.
-    static let directWritePatienceSeconds: UInt32 = 6
+    static let directWritePatienceSeconds: UInt32 = 4
     /// The same, where a recall waits for it.
     static let recallPatienceSeconds: UInt32 = 3
     /// A flush that takes longer is left to the coordinator, and its path is lost.

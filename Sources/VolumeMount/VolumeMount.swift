@@ -85,6 +85,9 @@ public final class VolumeMount: Sendable {
         handler.handle(.suspended(true))
     }
 
+    /// The path is reported gone by whoever watches the device: nothing has to fail first.
+    public func reportPathLost() { handler.handle(.reportedLost) }
+
     public func resumeDirect() { handler.handle(.suspended(false)) }
 
     /// When direct I/O must stop if nobody says otherwise until then, in nanoseconds of

@@ -135,4 +135,11 @@ import VolumeModel
         _ = fail(.read, .inputOutput, at: now + 11)
         #expect(event(.tick(inFlight: 0), at: now + 12) == [.probe])
     }
+
+    @Test mutating func pathThatIsReportedGone() {
+        #expect(event(.reportedLost, at: 0) == [.stopDirect])
+        #expect(event(.reportedLost, at: 0) == [])
+        #expect(path.reasons == [.noDiskConnectivity])
+        #expect(event(.tick(inFlight: 0), at: 1) == [.probe])
+    }
 }

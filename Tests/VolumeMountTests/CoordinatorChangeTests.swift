@@ -186,4 +186,30 @@ struct CoordinatorChangeTests {
         close(again)
         await fixture.end()
     }
+
+    /// However much waits for a coordinator: what needs none goes on.
+    @Test func slotsAreForWhatGoesOn() async throws {
+        let fixture = try await VolumeFixture()
+        let (coordinator, volume) = (fixture.coordinator, fixture.volume)
+        let (file, other) = (try await fixture.open("a"), try await fixture.open("b"))
+        #expect(await fixture.write(file, 1).wait() == 0)
+        coordinator.state.withLock { $0.isAway = true }
+        // Also before anybody has noticed that it is gone.
+        let early = (0..<200).map { fixture.read(other, at: $0 * 4096) }
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(await fixture.read(file).wait(seconds: 2) == 1)
+        await volume.leave()
+        let late = (0..<200).map { fixture.write(other, 4, at: $0 * 4096 + 4) }
+        try await Task.sleep(for: .milliseconds(300))
+        #expect(await fixture.write(file, 2).wait(seconds: 2) == 0)
+        #expect(await fixture.read(file).wait(seconds: 2) == 2)
+        #expect(early.allSatisfy { $0.value == nil } && late.allSatisfy { $0.value == nil })
+        #expect(await volume.join(through: Reclaim(coordinator)))
+        coordinator.state.withLock { $0.isAway = false }
+        for read in early { #expect(await read.wait() != -EIO) }
+        for write in late { #expect(await write.wait() == 0) }
+        close(file)
+        close(other)
+        await fixture.end()
+    }
 }

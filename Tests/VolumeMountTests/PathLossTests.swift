@@ -156,4 +156,31 @@ struct PathLossTests {
         close(file)
         await fixture.end()
     }
+
+    /// The mount is over, and a write may still land: a recall must not be answered before the proof.
+    @Test func unprovenWriteOutlivesTheMount() async throws {
+        let fixture = try await VolumeFixture()
+        let (file, volume) = (try await fixture.open("a"), fixture.volume)
+        #expect(await fixture.write(file, 1).wait() == 0)
+        fixture.pathGuard.state.withLock { $0.proves = false }
+        fixture.lun.setAll(.fail(.inputOutput))
+        let write = fixture.write(file, 2)
+        #expect(await fixture.becomes(.redirected))
+        #expect(await eventually { fixture.pathGuard.fences > 0 })
+        try volume.abort()
+        #expect(await write.wait() != 0)
+        close(file)
+        #expect(await fixture.waitForEnd())
+        let recalled = Task {
+            _ = await volume.recall(
+                FakeCoordinator.handle(1), .everything, LayoutGeneration(1000))
+            return ContinuousClock.now
+        }
+        try await Task.sleep(for: .milliseconds(300))
+        let proven = ContinuousClock.now
+        fixture.pathGuard.state.withLock { $0.proves = true }
+        #expect(await recalled.value >= proven)
+        #expect(fixture.coordinator.count(\.isWrite) == 0)
+        await fixture.end()
+    }
 }

@@ -83,6 +83,11 @@ final class VolumeFixture: Sendable {
     /// Every state that was told, in order.
     var statesTold: [MountState] { stateBox.states.withLock { $0 } }
 
+    func waitForEnd() async -> Bool {
+        let endBox = endBox
+        return await eventually(seconds: 5) { endBox.hasEnded.withLock { $0 } }
+    }
+
     /// Aborts what does not end by itself.
     func end() async {
         lun.setAll(.ok)
@@ -96,10 +101,9 @@ final class VolumeFixture: Sendable {
             }
             _ = await aborted.wait()
         }
-        let endBox = endBox
-        if await !eventually(seconds: 5, { endBox.hasEnded.withLock { $0 } }) {
+        if await !waitForEnd() {
             try? volume.abort()
-            _ = await eventually(seconds: 5) { endBox.hasEnded.withLock { $0 } }
+            _ = await waitForEnd()
         }
         _ = await Outcome({ volume.closePath() }).wait()
         let lun = lun
