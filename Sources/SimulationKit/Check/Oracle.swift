@@ -3,7 +3,7 @@ import VolumeProtocol
 
 /// Knows what programs were told, and checks everything that they are told against it.
 final class Oracle {
-    static let cellsPerFile = 80
+    static let cellsPerFile = 112
 
     final class Ledger {
         var cells = Array(repeating: CellHistory(), count: Oracle.cellsPerFile)
@@ -24,7 +24,7 @@ final class Oracle {
     private var ledgers: [FileHandle: Ledger] = [:]
     private var runningReads: [UInt64: UInt64] = [:]
     private var lastNumber: UInt64 = 0
-    private var acknowledgedEffects: [UInt64: UInt64] = [:]
+    private var acknowledgedEffects: [UInt64: FileSystemState.Effect] = [:]
     private var failedOperations: Set<UInt64> = []
     private(set) var locks: [HeldLock] = []
 
@@ -162,8 +162,11 @@ final class Oracle {
         }
     }
 
-    /// A fence is proven: from now on the node's locks are others' to take.
-    func fenced(_ node: NodeIdentity) { locks.removeAll { $0.session == node } }
+    /// A fence is proven: from now on the node's locks are others' to take, and its growths are cut.
+    func fenced(_ node: NodeIdentity) {
+        locks.removeAll { $0.session == node }
+        lost(node)
+    }
 
     // MARK: Locks
 
@@ -211,30 +214,31 @@ final class Oracle {
                 "an acknowledged change is not durable", "operation \(ghost): \(result)")
             return
         }
-        check(ghost, effect, result.digest)
-        acknowledgedEffects[ghost] = result.digest
-    }
-
-    private func check(_ ghost: UInt64, _ effect: FileSystemState.Effect, _ digest: UInt64) {
-        if effect.count != 1 {
+        if effect.mustBeOnce, effect.count != 1 {
             simulation.fail(
                 "an operation took effect more than once",
                 "operation \(ghost), \(effect.count) times")
-        } else if effect.result != digest {
+        } else if effect.result != result.digest {
             simulation.fail(
                 "an operation's caller got another result than it had", "operation \(ghost)")
         }
+        acknowledgedEffects[ghost] = effect
     }
 
     /// A coordinator has replayed the journal: everything that was acknowledged is there.
     func mounted(_ state: FileSystemState) {
-        for (ghost, digest) in acknowledgedEffects.sorted(by: { $0.key < $1.key }) {
+        for (ghost, known) in acknowledgedEffects.sorted(by: { $0.key < $1.key }) {
             guard let effect = state.effects[ghost] else {
                 simulation.fail(
                     "an acknowledged change is gone after recovery", "operation \(ghost)")
                 return
             }
-            check(ghost, effect, digest)
+            if effect != known {
+                simulation.fail(
+                    "an operation was done again after it was acknowledged",
+                    "operation \(ghost)")
+                return
+            }
         }
         for ghost in failedOperations.sorted() where state.effects[ghost] != nil {
             simulation.fail(

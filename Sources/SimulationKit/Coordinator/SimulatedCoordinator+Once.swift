@@ -83,6 +83,7 @@ extension SimulatedCoordinator {
             var effect = state.effects[ghost] ?? FileSystemState.Effect(result: digest)
             effect.count += 1
             effect.result = digest
+            effect.mustBeOnce = message.operation.mustBeOnce
             state.effects[ghost] = effect
         }
     }
@@ -106,6 +107,18 @@ struct MountView: VolumeView {
 
     func isHidden(_ file: FileHandle) throws(ErrorCode) -> Bool {
         mount.state.inode(of: file).map { mount.state.hidden.contains($0) } ?? false
+    }
+}
+
+extension Operation {
+    /// A second time it fails, or does more.
+    var mustBeOnce: Bool {
+        switch self {
+        case .create, .link, .unlink, .rename, .removeExtendedAttribute: true
+        case .write(_, _, let flags): flags.contains(.append)
+        case .setExtendedAttribute(_, _, _, let flags): flags & 1 != 0
+        default: false
+        }
     }
 }
 

@@ -138,7 +138,7 @@ extension SimulatedClient {
     /// Tells a new coordinator what this node holds.
     func reclaim(_ done: @escaping () -> Void) {
         let generation = linkGeneration
-        func next(_ steps: [() -> Operation?], _ file: FileHandle? = nil) {
+        func next(_ steps: [() -> Operation?]) {
             guard generation == linkGeneration else { return }
             guard let first = steps.first else {
                 done()
@@ -150,8 +150,9 @@ extension SimulatedClient {
                 return
             }
             call(operation) { [self] result, _ in
-                reclaimed(operation, result)
-                next(rest)
+                // A growth that was settled long ago: the rest is told without it.
+                let isRepeated = reclaimed(operation, result)
+                next(isRepeated ? steps : rest)
             }
         }
         var steps: [() -> Operation?] = opens.sorted { $0.key.number < $1.key.number }
@@ -172,22 +173,24 @@ extension SimulatedClient {
         next(steps)
     }
 
-    private func reclaimed(_ operation: Operation, _ result: OperationResult) {
-        guard case .failed(let error) = result else { return }
+    /// True where it is to be told again, as it is now.
+    private func reclaimed(_ operation: Operation, _ result: OperationResult) -> Bool {
+        guard case .failed(let error) = result else { return false }
         simulation.trace(host.name, "cannot reclaim: \(operation): \(error)")
         switch operation {
         case .open(let handle, _):
             if let file = filter.index(of: handle) { lose(handle, file) }
         case .reclaimLayout(let handle, _, let growth):
-            guard let file = filter.index(of: handle) else { return }
+            guard let file = filter.index(of: handle) else { return false }
             if growth != nil, filter.isUnsettled(file) {
                 filter.settled(file)
-            } else {
-                lose(handle, file)
+                return true
             }
+            lose(handle, file)
         default:
             break
         }
+        return false
     }
 
     private func lose(_ handle: FileHandle, _ file: FileIndex) {

@@ -152,8 +152,14 @@ extension SimulatedHost {
 
     private func claim(_ epoch: Epoch, _ after: VolumeRecords.Owner) {
         let me = identity
+        let mustBeFenced =
+            after.phase != .released && after.phase != .fenced
+            && simulation.rules.contains(.oneCoordinator)
         transact { store in
-            guard store.owner == after else { return false }
+            // The predecessor may have attached since the records were read: then it has to be fenced.
+            guard store.owner == after,
+                !mustBeFenced || !store.records.mayWrite(after.identity)
+            else { return false }
             store.owner = VolumeRecords.Owner(identity: me, epoch: epoch, phase: .assigned)
             return true
         } _: { [self] succeeded in
@@ -184,15 +190,19 @@ extension SimulatedHost {
     }
 
     private func mount(_ epoch: Epoch, _ attached: [String]) {
+        mountingEpoch = epoch
         let delay = simulation.random.within(.milliseconds(5) ... .milliseconds(80))
         after(delay) { [self] in
-            guard member.coordinatedEpoch == epoch else { return }
+            // It may have been given up meanwhile.
+            guard mountingEpoch == epoch else { return }
+            mountingEpoch = nil
             guard let coordinator = SimulatedCoordinator(host: self, epoch: epoch) else {
                 handle(.mounted(epoch, false))
                 return
             }
             self.coordinator = coordinator
-            coordinator.start(attached: attached)
+            // This node's own programs have files open, too.
+            coordinator.start(attached: attached + [name])
             handle(.mounted(epoch, true))
         }
     }
@@ -223,6 +233,7 @@ extension SimulatedHost {
     }
 
     private func abandon(_ epoch: Epoch) {
+        mountingEpoch = nil
         coordinator?.crash()
         coordinator = nil
         after(simulation.random.within(.milliseconds(1) ... .milliseconds(30))) { [self] in

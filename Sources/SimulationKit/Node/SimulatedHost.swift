@@ -20,6 +20,8 @@ final class SimulatedHost {
     var lease: MembershipLease
     private(set) var client: SimulatedClient!
     var coordinator: SimulatedCoordinator?
+    /// A mount under way.
+    var mountingEpoch: Epoch?
     /// The metadata that a mount through a shared device leaves in its page cache (the broken rule
     /// fresh-mount).
     var deviceCache: FileSystemState?
@@ -85,6 +87,7 @@ final class SimulatedHost {
         client.end()
         coordinator?.crash()
         coordinator = nil
+        mountingEpoch = nil
     }
 
     func pause() {

@@ -20,7 +20,8 @@ extension SimulatedProcess {
 
     /// Overwrites within the file.
     func write(_ file: OpenFile, isPart: Bool, _ next: @escaping () -> Void) {
-        let end = Int(file.sizeBytes / Cells.bytes)
+        // Appends from everywhere can make it longer than what is written here.
+        let end = min(Int(file.sizeBytes / Cells.bytes), Self.fileCellsMaximum)
         guard end > 0 else {
             extend(file, next)
             return

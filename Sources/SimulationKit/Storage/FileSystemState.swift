@@ -36,6 +36,8 @@ struct FileSystemState {
     struct Effect: Hashable {
         var count = 0
         var result: UInt64
+        /// To do it again is something else than to do it once.
+        var mustBeOnce = false
     }
 
     var inodes: [UInt32: Inode] = [:]

@@ -210,11 +210,16 @@ final class ModelLUN {
         switch flight.payload {
         case .data(let blocks):
             if let direct = flight.direct {
+                simulation.trace(
+                    "lun",
+                    "node\(flight.node + 1) writes \(direct.file) from block "
+                        + "\(direct.firstFileBlock) to LUN blocks \(blocks.map(\.block))")
                 simulation.checkDirect(flight.node, direct, blocks.map(\.block))
             }
             for (block, cells) in blocks { store(block, cells) }
         case .read(let blocks):
             found = blocks.flatMap(load)
+            simulation.trace("lun", "node\(flight.node + 1) reads LUN blocks \(blocks)")
         case .metadata(let state, let epoch):
             simulation.checkCoordinator(epoch, "writes metadata")
             // Transactions of one mount land in their order.

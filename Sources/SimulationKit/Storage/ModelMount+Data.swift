@@ -70,8 +70,8 @@ extension ModelMount {
         state.inodes[inode]?.blocks = blocks
     }
 
-    /// Allocates a block for writing, converts an unwritten one, and moves a shared one: with it also
-    /// its neighbour of the same pair, as XFS does by its `cowextsize`.
+    /// Allocates a block for writing, converts an unwritten one, and moves a shared one: in a file
+    /// with a reflink also others that are written, as XFS does by its `cowextsize`.
     private func makeWritable(_ inode: UInt32, _ block: Int) throws(ErrorCode) {
         switch mapping(inode, block) {
         case .hole:
@@ -83,10 +83,8 @@ extension ModelMount {
             setMapping(inode, block, .written(place))
         case .written(let place):
             guard state.inodes[inode]?.isReflinked == true else { return }
-            if state.references[place] > 1 { try move(inode, block, place) }
-            let neighbour = block ^ 1
-            if case .written(let other) = mapping(inode, neighbour) {
-                try move(inode, neighbour, other)
+            if state.references[place] > 1 || simulation.random.chance(0.5) {
+                try move(inode, block, place)
             }
         }
     }
@@ -117,7 +115,8 @@ extension ModelMount {
         zeroEdge(inode, fromCell: edge)
         if size < old {
             let keep = (Int(size / Cells.bytes) + Cells.perBlock - 1) / Cells.perBlock
-            freeBlocks(of: inode, keep..<(state.inodes[inode]?.blocks.count ?? 0))
+            let known = state.inodes[inode]?.blocks.count ?? 0
+            freeBlocks(of: inode, min(keep, known)..<known)
         }
         state.inodes[inode]?.sizeBytes = size
         commitInMemory()
