@@ -1,4 +1,5 @@
 import CoordinatorCore
+import HostFileSystem
 import VolumeModel
 import VolumeProtocol
 
@@ -10,6 +11,14 @@ extension Command {
         case .perform(let operation): operation.isChange
         case .hide, .renameHiding, .removeHidden, .grow, .settle: true
         }
+    }
+
+    /// Taking a range out of a file, or putting one in, moves its extents one after the other: a crash
+    /// in the middle would leave what neither is done nor is not.
+    var isManyChanges: Bool {
+        guard case .perform(.allocate(_, let mode, _)) = self else { return false }
+        let modes = HostFileSystem.AllocationMode(rawValue: mode)
+        return !modes.isDisjoint(with: [.collapseRange, .insertRange])
     }
 
     /// What a broken rule lets out early; nothing where the rules hold.

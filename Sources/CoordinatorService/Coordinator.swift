@@ -181,7 +181,10 @@ public final class Coordinator: Sendable {
         }
         let payload = key.flatMap { key in state.withLock { $0.waiting[key]?.payload } }
         let number = command.isChange ? commit.begin() : nil
-        let outcome = runner.run(command, payload: payload, once: once)
+        let outcome =
+            command.isManyChanges
+            ? commit.withoutFlush { runner.run(command, payload: payload, once: once) }
+            : runner.run(command, payload: payload, once: once)
         if let number { commit.end(number) }
         if let error = outcome.result.doubtfulError {
             do {
@@ -232,9 +235,14 @@ public final class Coordinator: Sendable {
     }
 
     /// Ends the coordinator's threads, and with them its use of the mount; the owner then closes it.
-    public func stop() {
+    public func stop() { _ = abandon(timeoutSeconds: .infinity) }
+
+    /// As ``stop()``, where the LUN may hang: requests end at once, threads are waited for so long.
+    /// False: one still hangs in the kernel, and keeps the mount.
+    public func abandon(timeoutSeconds: Double) -> Bool {
         _ = endAll()
-        pool.stop()
-        commit.stop()
+        let deadline = ServiceDeadline(seconds: timeoutSeconds)
+        let (hasEnded, hasCommitted) = (pool.stop(by: deadline), commit.stop(by: deadline))
+        return hasEnded && hasCommitted
     }
 }

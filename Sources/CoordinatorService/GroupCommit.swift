@@ -26,6 +26,8 @@ final class GroupCommit: Sendable {
     private let wakeUp = Semaphore()
     private let flush: @Sendable () throws(ErrorCode) -> Void
     private let stopped = Semaphore()
+    /// Held by a flush, and by what must not be flushed half done.
+    private let flushing = Semaphore(1)
 
     /// `flush` makes everything that has ended so far durable; it is called on a thread of its own.
     init(flush: @escaping @Sendable () throws(ErrorCode) -> Void) {
@@ -65,11 +67,20 @@ final class GroupCommit: Sendable {
         }
     }
 
-    /// Ends the thread; whoever still waits is told that nothing is durable.
-    func stop() {
+    /// Ends the thread; whoever still waits is told that nothing is durable. False where a flush that
+    /// hangs holds it up.
+    @discardableResult
+    func stop(by deadline: ServiceDeadline = ServiceDeadline(seconds: .infinity)) -> Bool {
         state.withLock { $0.isStopping = true }
         wakeUp.signal()
-        stopped.wait()
+        return stopped.wait(until: deadline)
+    }
+
+    /// Runs a change that is several in the journal, so that no flush of ours comes between them.
+    func withoutFlush<Result>(_ body: () -> Result) -> Result {
+        flushing.wait()
+        defer { flushing.signal() }
+        return body()
     }
 
     private func run() {
@@ -93,7 +104,9 @@ final class GroupCommit: Sendable {
         let needsFlush = state.withLock { target > $0.durable && !$0.hasFailed }
         var hasFailed = false
         if needsFlush {
+            flushing.wait()
             do { try flush() } catch { hasFailed = true }
+            flushing.signal()
         }
         let ready = state.withLock { state in
             if hasFailed {

@@ -21,6 +21,30 @@ final class Semaphore: Sendable {
     func wait() {
         while sem_wait(semaphore) != 0 && errno == EINTR {}
     }
+
+    /// False where nobody signalled before the deadline.
+    func wait(until deadline: ServiceDeadline) -> Bool {
+        var time = deadline.time
+        while sem_timedwait(semaphore, &time) != 0 {
+            guard errno == EINTR else { return false }
+        }
+        return true
+    }
+}
+
+/// A moment from now on, on sem_timedwait(3)'s clock; threads that hang in the kernel are not waited
+/// for beyond it.
+struct ServiceDeadline {
+    let time: timespec
+
+    init(seconds: Double) {
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        let total = Double(now.tv_nsec) / 1e9 + max(0, min(seconds, 1e9))
+        let whole = total.rounded(.down)
+        time = timespec(
+            tv_sec: now.tv_sec + Int(whole), tv_nsec: Int((total - whole) * 1e9))
+    }
 }
 
 /// Threads of their own for work that blocks: Swift's concurrency must never wait for a disk.

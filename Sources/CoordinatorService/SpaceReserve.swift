@@ -55,6 +55,8 @@ final class SpaceReserve: Sendable {
         }
     }
 
+    var isFull: Bool { isThere.withLock { $0 } }
+
     /// Something was removed: there may be room for the reserve again.
     func refill() {
         isThere.withLock { isThere in

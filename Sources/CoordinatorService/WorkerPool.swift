@@ -55,12 +55,17 @@ final class WorkerPool: Sendable {
         return try result.get()
     }
 
-    /// Ends the threads after what has been submitted.
-    func stop() {
+    /// Ends the threads after what has been submitted. False where one has not ended in time: it
+    /// hangs in the kernel, and ends when that lets go of it.
+    @discardableResult
+    func stop(by deadline: ServiceDeadline) -> Bool {
         state.withLock { $0.isStopping = true }
         for _ in 0..<threadCount { available.signal() }
-        for _ in 0..<threadCount { ended.wait() }
+        for _ in 0..<threadCount where !ended.wait(until: deadline) { return false }
+        return true
     }
+
+    func stop() { stop(by: ServiceDeadline(seconds: .infinity)) }
 
     private func run() {
         while true {
