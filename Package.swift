@@ -124,6 +124,13 @@ let package = Package(
         .executableTarget(
             name: "covol-store", dependencies: ["ClusterStore", arguments, log],
             swiftSettings: strict),
+        .target(
+            name: "SimulationKit",
+            dependencies: [
+                "ClusterCore", "CoordinatorCore", "FilterCore", "VolumeModel", "VolumeProtocol",
+            ], swiftSettings: pure),
+        .executableTarget(
+            name: "covol-sim", dependencies: ["SimulationKit", arguments], swiftSettings: strict),
         .executableTarget(
             name: "covol-lun", dependencies: ["LUNSimulator", arguments, log],
             swiftSettings: strict),
@@ -167,6 +174,16 @@ let package = Package(
         .testTarget(
             name: "FUSETests", dependencies: ["CLinux", "FUSE", "IORing", "VolumeModel", log],
             swiftSettings: strict),
+        .testTarget(
+            name: "LUNSimulatorTests",
+            dependencies: ["CLinux", "FUSE", "IORing", "LUNSimulator", "VolumeModel", log],
+            swiftSettings: strict),
+        .testTarget(
+            name: "VolumeMountTests",
+            dependencies: [
+                "CLinux", "FilterCore", "FUSE", "IORing", "VolumeModel", "VolumeMount",
+                "VolumeProtocol", nio("NIOCore"), log,
+            ], swiftSettings: strict),
         .testTarget(
             name: "ClusterStoreTests",
             dependencies: [

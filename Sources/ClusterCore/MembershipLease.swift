@@ -32,6 +32,11 @@ public struct MembershipLease: Sendable {
         isWithin(timings.directStopNanoseconds, nowNanoseconds)
     }
 
+    /// Until when direct I/O may go on where nothing but the lease protects the volume; nil: no lease.
+    public var directEndNanoseconds: UInt64? {
+        startNanoseconds.map { $0 &+ timings.directStopNanoseconds }
+    }
+
     private func isWithin(_ length: UInt64, _ now: UInt64) -> Bool {
         guard let startNanoseconds else { return false }
         return now < startNanoseconds &+ length

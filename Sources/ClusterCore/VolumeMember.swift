@@ -69,6 +69,9 @@ public struct VolumeMember: Sendable {
     /// The epoch with whose coordinator this node has a session.
     public var sessionEpoch: Epoch? { session }
 
+    /// The store has an attachment of this node's present life.
+    public var isAttachedNow: Bool { isAttached }
+
     /// Takes an event and appends what is to be done.
     public mutating func handle(
         _ event: VolumeMemberEvent, nowNanoseconds now: UInt64,

@@ -4,6 +4,11 @@ import Foundation
 public struct Decoded<Value: Sendable>: Sendable {
     public var value: Value
     public var entry: KeyValue
+
+    public init(value: Value, entry: KeyValue) {
+        self.value = value
+        self.entry = entry
+    }
 }
 
 extension KeyValue {

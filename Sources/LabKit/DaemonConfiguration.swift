@@ -22,4 +22,6 @@ public struct DaemonConfiguration: Codable, Sendable, Equatable {
     /// sends SCSI commands.
     public var reservationSocket: String?
     public var reservationPath: String?
+    /// `process` where a lost node can only be fenced by killing its daemon.
+    public var fence: String?
 }

@@ -41,7 +41,10 @@ public struct LabNodePlan: Sendable, Equatable {
             node: name, cluster: lab.clusterName, root: directory, state: stateDirectory,
             socket: socket, store: lab.storeSocket, listen: [listenAddress],
             certificates: certificatesDirectory, logLevel: lab.options.logLevel)
-        guard lab.options.simulatedLUN else { return configuration }
+        guard lab.options.simulatedLUN else {
+            configuration.fence = "process"
+            return configuration
+        }
         // By either name: a daemon may resolve the link first.
         configuration.devices = [lab.lunLink: lunPath]
         configuration.devices?[lab.imagePath] = lunPath

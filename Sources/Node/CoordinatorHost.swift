@@ -17,7 +17,7 @@ final class CoordinatorHost: Sendable {
     /// Mounts and starts. Blocks.
     init(
         device: String, kind: FileSystemKind, epoch: Epoch, mark: VolumeMark,
-        attached: [String], log: Logger
+        attached: [String], log: Logger, onFailure: @escaping @Sendable (ErrorCode) -> Void
     ) throws {
         let contents = try DeviceInspector.inspect(device)
         guard contents.holders.isEmpty else {
@@ -33,7 +33,7 @@ final class CoordinatorHost: Sendable {
             let volume = try HostVolume.mount(device: loop.path, kind: kind)
             do {
                 coordinator = try Coordinator(
-                    volume: volume, attached: attached, log: log)
+                    volume: volume, attached: attached, log: log, onFailure: onFailure)
                 try coordinator.writeMark(Array(JSONEncoder().encode(mark)))
             } catch {
                 volume.close()
@@ -46,6 +46,16 @@ final class CoordinatorHost: Sendable {
         }
         self.loop = loop
         self.epoch = epoch
+    }
+
+    /// Takes everything down without making anything durable any more: whoever comes next has the
+    /// last word. Throws where the unmount is not proven. Blocks, as long as the path hangs.
+    func abandon() throws {
+        try? volume.shutdown(.noLogFlush)
+        coordinator.stop()
+        volume.close()
+        try HostVolume.proveUnmounted(device: loop.path)
+        try loop.detach()
     }
 
     /// Stops, unmounts, and proves it. Blocks.

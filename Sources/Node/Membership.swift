@@ -1,3 +1,4 @@
+import ClusterCore
 import ClusterStore
 import Logging
 import Synchronization
@@ -5,17 +6,18 @@ import VolumeModel
 
 /// This node's lease with the cluster, and what is published under it.
 actor Membership {
-    static let leaseSeconds = 10
-    private static let renewalInterval = Duration.seconds(2)
-
     let node: String
     let incarnation: Incarnation
     private let addresses: [String]
     private let store: any ClusterStore
     private let log: Logger
+    private let timings = ClusterTimings()
     private var lease: LeaseID?
     /// What else stands under the lease, to be put again with a new one.
     private var published: [String: [UInt8]] = [:]
+    /// No peer is reached: the lease is left to lapse, so that the others can go on.
+    private var isIsolated = false
+    private let current: Mutex<MembershipLease>
 
     init(
         node: String, incarnation: Incarnation, addresses: [String], store: any ClusterStore,
@@ -26,35 +28,63 @@ actor Membership {
         self.addresses = addresses
         self.store = store
         self.log = log
+        current = Mutex(MembershipLease(timings: timings))
+    }
+
+    /// Whether this node may take itself for a member now.
+    nonisolated var isValid: Bool {
+        current.withLock { $0.isValid(nowNanoseconds: BootClock.nowNanoseconds) }
+    }
+
+    /// Until when direct I/O that only the lease protects may go on, by ``BootClock``.
+    nonisolated var directEndNanoseconds: UInt64 {
+        current.withLock { $0.directEndNanoseconds ?? 0 }
     }
 
     /// Joins, and renews until it is cancelled; then leaves.
     func run() async {
         while !Task.isCancelled {
-            do {
-                if let lease {
-                    _ = try await store.keepAlive(lease)
-                } else {
-                    try await join()
-                }
-            } catch StoreError.leaseNotFound {
-                log.warning("the membership lease had ended; joining again")
-                lease = nil
-                continue
-            } catch {
-                log.warning("the membership lease was not renewed", metadata: ["error": "\(error)"])
-            }
-            try? await Task.sleep(for: Self.renewalInterval)
+            if !isIsolated { await renew() }
+            try? await Task.sleep(for: .nanoseconds(Int64(timings.renewalNanoseconds)))
         }
-        if let lease {
-            let store = store
-            // Leaving belongs to the end of a cancelled task.
-            await Task { _ = try? await store.revokeLease(lease) }.value
+        current.withLock { $0.ended() }
+        // Leaving belongs to the end of a cancelled task.
+        await Task { await self.leave() }.value
+    }
+
+    private func leave() async {
+        guard let lease else { return }
+        let record = NodeRecord(
+            incarnation: incarnation.number, addresses: addresses, hasLeft: true)
+        _ = try? await store.putJSON(StoreKeys.member(node), record)
+        _ = try? await store.revokeLease(lease)
+    }
+
+    private func renew() async {
+        let sent = BootClock.nowNanoseconds
+        do {
+            if let lease {
+                _ = try await store.keepAlive(lease)
+            } else {
+                try await join()
+            }
+            current.withLock {
+                $0.renewed(sentNanoseconds: sent, nowNanoseconds: BootClock.nowNanoseconds)
+            }
+        } catch StoreError.leaseNotFound {
+            log.warning("the membership lease had ended; joining again")
+            lease = nil
+            current.withLock { $0.ended() }
+            await renew()
+        } catch {
+            log.warning("the membership lease was not renewed", metadata: ["error": "\(error)"])
         }
     }
 
     private func join() async throws {
-        let granted = try await store.grantLease(ttlSeconds: Self.leaseSeconds).lease
+        let granted = try await store.grantLease(
+            ttlSeconds: Int(timings.leaseNanoseconds / 1_000_000_000)
+        ).lease
         let record = NodeRecord(incarnation: incarnation.number, addresses: addresses)
         _ = try await store.transaction(success: [
             .putJSON(StoreKeys.node(node), record, lease: granted),
@@ -63,6 +93,17 @@ actor Membership {
         for (key, value) in published { _ = try await store.put(key, value, lease: granted) }
         lease = granted
         log.info("joined the cluster", metadata: ["incarnation": "\(incarnation)"])
+    }
+
+    /// A node that reaches nobody lets its lease lapse; one that is back takes it up again.
+    func setIsolated(_ isolated: Bool) {
+        guard isolated != isIsolated else { return }
+        isIsolated = isolated
+        if isolated {
+            log.error("no other node is reached on any network: this one lets its lease lapse")
+        } else {
+            log.notice("other nodes are reached again")
+        }
     }
 
     /// Puts a value that is there as long as this node is.
@@ -75,6 +116,7 @@ actor Membership {
         } catch {
             log.warning(
                 "a state was not published", metadata: ["key": "\(key)", "error": "\(error)"])
+            published[key] = nil
         }
     }
 

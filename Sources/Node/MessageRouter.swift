@@ -29,6 +29,8 @@ final class MessageRouter: Sendable {
             case .toCoordinator: return try await toCoordinator(message, connection.peer)
             case .toNode: return try await toNode(message, connection.peer)
             case .statistics: return statistics()
+            case .heartbeat: return TransportMessage(.heartbeat, json: [String]())
+            case .fencePath: return try await fencePath(message, connection.peer)
             case nil: throw DecodingFailure.unknown("message kind", number: 0)
             }
         } catch {
@@ -59,6 +61,20 @@ final class MessageRouter: Sendable {
             return TransportMessage(.toNode, NodeReply.refused(.unknownVolume))
         }
         return TransportMessage(.toNode, await volume.answer(decoded, from: peer))
+    }
+
+    private func fencePath(
+        _ message: TransportMessage, _ peer: PeerIdentity
+    ) async throws -> TransportMessage {
+        let request = try message.decodedJSON(as: FencePathRequest.self)
+        guard let id = VolumeID(request.volume),
+            let volume = manager.withLock({ $0?.instance(id) })
+        else {
+            return TransportMessage(
+                .fencePath, json: FencePathAnswer(isProven: false, text: "no such volume"))
+        }
+        return TransportMessage(
+            .fencePath, json: await volume.fencePath(request, of: peer.node))
     }
 
     private func statistics() -> TransportMessage {

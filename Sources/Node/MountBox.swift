@@ -14,11 +14,15 @@ final class MountBox: Sendable {
     }
 
     private let state = Mutex(State())
-    let grace = Grace()
 
     var mount: VolumeMount? { state.withLock { $0.mount } }
     var coordinator: Coordinator? { state.withLock { $0.coordinator } }
-    var epoch: Epoch? { state.withLock { $0.epoch } }
+    var coordinatorWithEpoch: (Coordinator, Epoch)? {
+        state.withLock { state in
+            guard let coordinator = state.coordinator, let epoch = state.epoch else { return nil }
+            return (coordinator, epoch)
+        }
+    }
     var isServing: Bool { state.withLock { $0.mount != nil && !$0.hasEnded } }
 
     func begin(_ mount: VolumeMount) {

@@ -6,7 +6,7 @@ enum MountPoint {
     /// Makes the folder, or takes an empty one that is there; a mount that a dead daemon left at it is
     /// taken away first.
     static func make(_ path: String) throws {
-        if isLeftMount(path) { umount2(path, Int32(MNT_DETACH)) }
+        removeLeft(path)
         if mkdir(path, 0o755) == 0 { return }
         guard errno == EEXIST else {
             throw NodeError("\(path) cannot be made: \(String(cString: strerror(errno)))")
@@ -19,6 +19,12 @@ enum MountPoint {
         while readdir(directory) != nil { count += 1 }
         // Its own two names are no content.
         guard count <= 2 else { throw NodeError("\(path) is there and not empty") }
+    }
+
+    /// Takes away the mounts that dead daemons left at a path; what was under way in them has failed
+    /// with their daemons.
+    static func removeLeft(_ path: String) {
+        while isLeftMount(path), umount2(path, Int32(MNT_DETACH)) == 0 {}
     }
 
     static func remove(_ path: String) { rmdir(path) }

@@ -18,7 +18,7 @@ extension NodeBackend {
             throw ManagementError.conflict("\(device) is the volume \(other.name) already")
         }
         await progress("looking at what is on \(device)")
-        let contents = try await inspect(device)
+        let contents = try await inspect(context.ownDevice(device))
         let kind: FileSystemKind
         if request.format {
             kind = request.filesystem ?? .xfs
@@ -32,6 +32,9 @@ extension NodeBackend {
             name: request.name ?? freeName(known), device: device, filesystem: kind.rawValue,
             sizeBytes: contents.sizeBytes, phase: .active)
         try await register(record)
+        context.events.note(
+            .volumeAdded, volume: record.name, cause: "asked for", outcome: kind.rawValue,
+            "\(device) is the volume \(record.name)")
         await progress("every node takes the volume up")
         try await waitUntilEverywhere(record, progress: progress)
         return try await summary(record)
@@ -66,10 +69,10 @@ extension NodeBackend {
                         ? "" : ". If that may go, name the device again with --overwrite"))
         }
         if request.overwrite, let found = contents.fileSystem {
-            try await checkMark(request.device, found.kind)
+            try await checkMark(context.ownDevice(request.device), found.kind)
         }
         await progress("making an \(kind.rawValue) file system")
-        let (device, overwrites) = (request.device, request.overwrite)
+        let (device, overwrites) = (context.ownDevice(request.device), request.overwrite)
         do {
             try await Blocking.run {
                 try FileSystemMaker.format(device, kind: kind, overwrites: overwrites)
@@ -92,7 +95,7 @@ extension NodeBackend {
             throw ManagementError.refused(
                 "\(device) holds an \(found.kind.rawValue), not an \(wanted.rawValue)")
         }
-        try await checkMark(device, found.kind)
+        try await checkMark(context.ownDevice(device), found.kind)
         return found.kind
     }
 
@@ -181,7 +184,7 @@ extension NodeBackend {
         let prefix = StoreKeys.states(record.id)
         let entries = try await context.store.range(prefix: prefix).entries.filter { entry in
             let state = try entry.decoded(as: StateRecord.self)
-            return state.state == AccessState.direct.rawValue && state.name == record.name
+            return state.state != AccessState.unavailable.rawValue && state.name == record.name
         }
         return Set(entries.map { String($0.key.dropFirst(prefix.count)) })
     }

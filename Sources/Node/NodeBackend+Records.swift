@@ -60,11 +60,17 @@ extension NodeBackend {
             used =
                 (statistics.blocks - statistics.blocksFree) * UInt64(statistics.blockSizeBytes)
         }
+        let path = VolumeID(record.id).flatMap { manager.instance($0)?.path }
+        let failover: FailoverMode =
+            record.allowsUnproven == true
+            ? .unproven : path?.fenceName != nil && path?.fenceProblem == nil ? .automatic : .manual
         return VolumeSummary(
             name: record.name, id: record.id, device: record.device,
             filesystem: record.kind ?? .xfs, coordinator: owner?.node,
             epoch: Epoch(owner?.epoch ?? 0), sizeBytes: record.sizeBytes, usedBytes: used,
-            path: context.path(of: record.name), fence: "none")
+            path: context.path(of: record.name), fence: path?.fenceName ?? "none",
+            fenceProblem: path?.fenceProblem, failover: failover,
+            redirected: record.redirected ?? [:])
     }
 
     /// The nodes on which files of a volume are open.

@@ -25,9 +25,15 @@ struct NodeBackend: ManagementBackend {
         let records = try await records()
         let owners = try await owners()
         let alive = Set(try await nodeRecords().map(\.0))
+        let attached = Set(
+            try await context.store.all(prefix: StoreKeys.attachments).entries
+                .compactMap { $0.key.split(separator: "/").last.map(String.init) })
         return try await memberRecords().map { name, record in
-            NodeSummary(
-                name: name, state: alive.contains(name) ? .up : .down, addresses: record.addresses,
+            let isFenced =
+                !records.isEmpty && record.hasLeft != true && !attached.contains(name)
+            return NodeSummary(
+                name: name, state: alive.contains(name) ? .up : isFenced ? .fenced : .down,
+                addresses: record.addresses,
                 incarnation: Incarnation(record.incarnation).description,
                 coordinatorOf: records.filter { owners[$0.id]?.node == name }.map(\.name))
         }
@@ -65,6 +71,9 @@ struct NodeBackend: ManagementBackend {
                 "there is a volume \(newName) already; choose another name, or rename that one first"
             )
         }
+        context.events.note(
+            .volumeRenamed, volume: newName, cause: "asked for", outcome: newName,
+            "\(name) is called \(newName) now")
         try await waitUntilEverywhere(record, progress: { _ in })
         return try await summary(record)
     }
@@ -122,7 +131,8 @@ struct NodeBackend: ManagementBackend {
                     VolumeNodeState(
                         volume: record.name, node: node, coordinator: owners[record.id]?.node,
                         state: state.flatMap { AccessState(rawValue: $0.state) } ?? .unavailable,
-                        reason: state == nil ? RedirectReason.starting.rawValue : state?.reason))
+                        reason: state == nil ? RedirectReason.starting.rawValue : state?.reason,
+                        reasons: state?.reasons, detail: state?.detail))
             }
         }
         return rows

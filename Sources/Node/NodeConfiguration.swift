@@ -1,3 +1,4 @@
+import Fencing
 import Foundation
 
 /// A node's configuration: one small JSON file, see `docs/operations.md`.
@@ -18,9 +19,27 @@ public struct NodeConfiguration: Codable, Sendable {
     public var certificates: String
     /// trace, debug, info, notice, warning, error or critical.
     public var logLevel: String
+    /// Where a LUN's path on this node differs from the name that the cluster has for it.
+    public var devices: [String: String]
+    /// The LUN simulator's control socket, and this node's path there, in a lab.
+    public var reservationSocket: String?
+    public var reservationPath: String?
+    /// How lost nodes are fenced from LUNs without reservations.
+    public var fence: Fence
+
+    /// By node: the program that turns it off, see ``Fencing/FenceAgent``.
+    public var fenceAgents: [String: FenceAgent]
+
+    public enum Fence: String, Codable, Sendable {
+        /// Not at all.
+        case none
+        /// All nodes are processes of this machine: the lost one is killed. For labs only.
+        case process
+    }
 
     private enum CodingKeys: String, CodingKey {
         case node, cluster, root, socket, store, listen, certificates, logLevel
+        case devices, reservationSocket, reservationPath, fence, fenceAgents
     }
 
     public init(from decoder: any Decoder) throws {
@@ -40,6 +59,12 @@ public struct NodeConfiguration: Codable, Sendable {
         listen = try container.decodeIfPresent([String].self, forKey: .listen) ?? []
         certificates = try text(.certificates, "/etc/covolume/pki")
         logLevel = try text(.logLevel, "info")
+        devices = try container.decodeIfPresent([String: String].self, forKey: .devices) ?? [:]
+        reservationSocket = try container.decodeIfPresent(String.self, forKey: .reservationSocket)
+        reservationPath = try container.decodeIfPresent(String.self, forKey: .reservationPath)
+        fence = try container.decodeIfPresent(Fence.self, forKey: .fence) ?? .none
+        fenceAgents =
+            try container.decodeIfPresent([String: FenceAgent].self, forKey: .fenceAgents) ?? [:]
         if listen.isEmpty { throw NodeError("\"listen\" names no address, such as 10.0.0.1:7400") }
         for path in [root, socket, store, certificates] where !path.hasPrefix("/") {
             throw NodeError("\"\(path)\" is not an absolute path")

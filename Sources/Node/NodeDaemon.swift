@@ -66,15 +66,19 @@ public struct NodeDaemon: Sendable {
             log: log)
         let context = NodeContext(
             node: configuration.node, incarnation: incarnation, clusterID: credentials.clusterID,
-            clusterName: credentials.clusterName, root: configuration.root, store: store,
+            clusterName: credentials.clusterName, configuration: configuration, store: store,
             membership: membership, log: log, connections: { server.connections(of: $0) },
-            peers: { peers })
+            peers: { peers },
+            events: EventLog(node: configuration.node, store: store, log: log),
+            records: RecordReader(store: store))
         let manager = VolumeManager(context: context)
         router.use(manager)
         let backend = NodeBackend(
             context: context, manager: manager, storePath: configuration.store)
         return [
-            ClosingService(membership: membership, peers: peers, server: server),
+            ClosingService(
+                membership: membership, heartbeats: Heartbeats(context: context), peers: peers,
+                server: server),
             VolumeService(manager: manager),
             ManagementServer(socketPath: configuration.socket, backend: backend, logger: log),
         ]
@@ -105,11 +109,17 @@ public struct NodeDaemon: Sendable {
 /// The membership, the connections to peers, and their end.
 struct ClosingService: Service {
     let membership: Membership
+    let heartbeats: Heartbeats
     let peers: Peers
     let server: TransportServer
 
     func run() async {
-        await cancelWhenGracefulShutdown { await membership.run() }
+        await cancelWhenGracefulShutdown {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await membership.run() }
+                group.addTask { await heartbeats.run() }
+            }
+        }
         await peers.close()
         await server.close()
     }

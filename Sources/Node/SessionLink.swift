@@ -7,11 +7,15 @@ import VolumeModel
 import VolumeMount
 import VolumeProtocol
 
-/// A node's session with one coordinator of one volume: on this node or on another.
+/// A node's session with the coordinator of one volume, on this node or on another, over as many
+/// coordinators as there come to be. A request waits where there is none, and is asked again of the
+/// next where one did not answer; what must not happen twice has a slot, by which a coordinator knows
+/// a repetition (rule once).
 final class SessionLink: CoordinatorLink {
     private enum Way {
         case none
-        case local(Coordinator, NodeIdentity)
+        /// With the question whether this node still coordinates.
+        case local(Coordinator, NodeIdentity, @Sendable () -> Bool)
         case remote(PeerClient, MessageHeader)
         /// The volume is gone.
         case closed
@@ -21,6 +25,15 @@ final class SessionLink: CoordinatorLink {
         var way = Way.none
         var lastSequence: UInt64 = 0
         var waiting: [CheckedContinuation<Void, Never>] = []
+        var freeSlots = Array((0..<UInt16(Limits.slotsPerSession)).reversed())
+        var slotWaiters: [CheckedContinuation<UInt16, Never>] = []
+        /// Attempts whose answer is waited for, by number.
+        var attempts: [UInt64: CheckedContinuation<LinkAnswer?, Never>] = [:]
+        var lastAttempt: UInt64 = 0
+        /// Goes up with every change of way.
+        var generation: UInt64 = 0
+        /// The session is new, and not everything is told yet: only what tells may pass.
+        var isReclaiming = false
     }
 
     private let state = Mutex(State())
@@ -28,19 +41,24 @@ final class SessionLink: CoordinatorLink {
 
     init(log: Logger) { self.log = log }
 
-    /// Uses a coordinator of this node.
-    func connect(_ coordinator: Coordinator, as session: NodeIdentity) {
-        open(.local(coordinator, session))
+    /// Uses a coordinator of this node, as long as `mayAnswer` says so.
+    func connect(
+        _ coordinator: Coordinator, as session: NodeIdentity, reclaims: Bool,
+        mayAnswer: @escaping @Sendable () -> Bool
+    ) {
+        open(.local(coordinator, session, mayAnswer), reclaims: reclaims)
     }
 
     /// Opens the session with another node's coordinator; returns the root that it shows.
-    func connect(_ client: PeerClient, _ header: MessageHeader) async throws -> FileEntry {
+    func connect(
+        _ client: PeerClient, _ header: MessageHeader, reclaims: Bool
+    ) async throws -> FileEntry {
         let answer = try await client.call(
             TransportMessage(.toCoordinator, NodeMessage.openSession(header)),
-            timeout: .seconds(10))
+            timeout: .seconds(5))
         switch try answer.decoded(as: CoordinatorReply.self) {
         case .sessionOpened(let root):
-            open(.remote(client, header))
+            open(.remote(client, header), reclaims: reclaims)
             return root
         case .refused(let refusal):
             throw NodeError("the coordinator does not open a session: \(refusal)")
@@ -49,17 +67,51 @@ final class SessionLink: CoordinatorLink {
         }
     }
 
-    private func open(_ way: Way) {
+    /// Everything is told: what waited may go.
+    func reclaimed() {
         let waiting = state.withLock { state in
-            state.way = way
+            state.isReclaiming = false
             defer { state.waiting = [] }
             return state.waiting
         }
         for continuation in waiting { continuation.resume() }
     }
 
+    /// What was asked of the coordinator before is asked of this one.
+    private func open(_ way: Way, reclaims: Bool) {
+        let (waiting, attempts) = state.withLock { state in
+            state.way = way
+            state.generation += 1
+            state.isReclaiming = reclaims
+            defer {
+                state.waiting = []
+                state.attempts = [:]
+            }
+            return (state.waiting, state.attempts)
+        }
+        for continuation in waiting { continuation.resume() }
+        for attempt in attempts.values { attempt.resume(returning: nil) }
+    }
+
     /// Everything waits until there is a coordinator again.
-    func disconnect() { open(.none) }
+    func disconnect() { open(.none, reclaims: false) }
+
+    /// The way to the present coordinator alone, for telling it what is held here. Once that
+    /// coordinator is no more its requests fail, and so does the telling as a whole.
+    func reclaimLink() -> ReclaimLink {
+        ReclaimLink(link: self, generation: state.withLock { $0.generation })
+    }
+
+    fileprivate func reclaim(_ operation: Operation, generation: UInt64) async -> LinkAnswer {
+        while true {
+            let way: Way? = state.withLock { $0.generation == generation ? $0.way : nil }
+            guard let way else { return LinkAnswer(.failed(.notConnected)) }
+            let sequence = nextSequence()
+            if let answer = await attempt(operation, nil, way, sequence, Operation.noSlot) {
+                return answer
+            }
+        }
+    }
 
     /// The end: whoever calls or waits gets an error.
     func close() async {
@@ -69,26 +121,39 @@ final class SessionLink: CoordinatorLink {
                 TransportMessage(.toCoordinator, NodeMessage.closeSession(header)),
                 timeout: .seconds(5))
         }
-        open(.closed)
+        open(.closed, reclaims: false)
     }
 
-    private enum Next {
-        case go(Way, UInt64)
-        case wait
-        case closed
-    }
+    // MARK: Requests
 
     func call(
         _ operation: Operation, payload: ByteBuffer?, sent: (@Sendable (UInt64) -> Void)?
     ) async -> LinkAnswer {
+        guard operation.needsSlot else {
+            return await repeated(operation, payload, slot: Operation.noSlot, sent)
+        }
+        let slot = await takeSlot()
+        defer { returnSlot(slot) }
+        return await repeated(operation, payload, slot: slot, sent)
+    }
+
+    private enum Next {
+        case go(Way)
+        case wait
+        case closed
+    }
+
+    private func repeated(
+        _ operation: Operation, _ payload: ByteBuffer?, slot: UInt16,
+        _ sent: (@Sendable (UInt64) -> Void)?
+    ) async -> LinkAnswer {
+        var sequence = nextSequence()
         while true {
             let next: Next = state.withLock { state in
                 switch state.way {
-                case .none: return .wait
-                case .closed: return .closed
-                case .local, .remote:
-                    state.lastSequence += 1
-                    return .go(state.way, state.lastSequence)
+                case .none: .wait
+                case .closed: .closed
+                case .local, .remote: state.isReclaiming ? .wait : .go(state.way)
                 }
             }
             switch next {
@@ -96,51 +161,109 @@ final class SessionLink: CoordinatorLink {
                 return LinkAnswer(.failed(.notConnected))
             case .wait:
                 await waitForWay()
-            case .go(let way, let sequence):
+            case .go(let way):
                 sent?(sequence)
-                if let answer = await perform(operation, payload, way, sequence) { return answer }
-                try? await Task.sleep(for: .milliseconds(50))
+                if let answer = await attempt(operation, payload, way, sequence, slot) {
+                    return answer
+                }
+                // A slot's request keeps its number: that is how a repetition is known.
+                if slot == Operation.noSlot { sequence = nextSequence() }
             }
         }
+    }
+
+    private func nextSequence() -> UInt64 {
+        state.withLock { state in
+            state.lastSequence += 1
+            return state.lastSequence
+        }
+    }
+
+    private func takeSlot() async -> UInt16 {
+        await withCheckedContinuation { continuation in
+            let slot: UInt16? = state.withLock { state in
+                if let slot = state.freeSlots.popLast() { return slot }
+                state.slotWaiters.append(continuation)
+                return nil
+            }
+            if let slot { continuation.resume(returning: slot) }
+        }
+    }
+
+    private func returnSlot(_ slot: UInt16) {
+        let next: CheckedContinuation<UInt16, Never>? = state.withLock { state in
+            guard state.slotWaiters.isEmpty else { return state.slotWaiters.removeFirst() }
+            state.freeSlots.append(slot)
+            return nil
+        }
+        next?.resume(returning: slot)
     }
 
     private func waitForWay() async {
         await withCheckedContinuation { continuation in
             let isThere = state.withLock { state in
-                if case .none = state.way {
-                    state.waiting.append(continuation)
-                    return false
+                switch state.way {
+                case .closed: return true
+                case .local, .remote: if !state.isReclaiming { return true }
+                case .none: break
                 }
-                return true
+                state.waiting.append(continuation)
+                return false
             }
             if isThere { continuation.resume() }
         }
     }
 
-    /// Nil: nothing was sent, and the call may be made again.
+    /// Nil: there is no answer, and the request is made again; also where the way has changed while
+    /// it was under way. What comes of it then is nobody's: that coordinator is no more.
+    private func attempt(
+        _ operation: Operation, _ payload: ByteBuffer?, _ way: Way, _ sequence: UInt64,
+        _ slot: UInt16
+    ) async -> LinkAnswer? {
+        await withCheckedContinuation { continuation in
+            let number = state.withLock { state in
+                state.lastAttempt += 1
+                state.attempts[state.lastAttempt] = continuation
+                return state.lastAttempt
+            }
+            Task {
+                let answer = await self.perform(operation, payload, way, sequence, slot)
+                self.state.withLock { $0.attempts.removeValue(forKey: number) }?
+                    .resume(returning: answer)
+            }
+        }
+    }
+
     private func perform(
-        _ operation: Operation, _ payload: ByteBuffer?, _ way: Way, _ sequence: UInt64
+        _ operation: Operation, _ payload: ByteBuffer?, _ way: Way, _ sequence: UInt64,
+        _ slot: UInt16
     ) async -> LinkAnswer? {
         switch way {
-        case .local(let coordinator, let session):
-            guard
-                let answer = try? await coordinator.request(
-                    session, sequence: sequence, operation, payload: payload)
-            else { return nil }
-            return LinkAnswer(answer.result, payload: answer.payload)
+        case .local(let coordinator, let session, let mayAnswer):
+            do throws(Refusal) {
+                let answer = try await coordinator.request(
+                    session, sequence: sequence, slot: slot, operation, payload: payload)
+                guard mayAnswer() else { throw .notCoordinator }
+                return LinkAnswer(answer.result, payload: answer.payload)
+            } catch {
+                log.debug("a request was refused", metadata: ["refusal": "\(error)"])
+                try? await Task.sleep(for: Self.retryDelay)
+                return nil
+            }
         case .remote(let client, let header):
-            return await send(operation, payload, client, header, sequence)
+            return await send(operation, payload, client, header, sequence, slot)
         case .none, .closed:
             return nil
         }
     }
 
+    private static let retryDelay = Duration.milliseconds(50)
+
     private func send(
         _ operation: Operation, _ payload: ByteBuffer?, _ client: PeerClient,
-        _ header: MessageHeader, _ sequence: UInt64
+        _ header: MessageHeader, _ sequence: UInt64, _ slot: UInt16
     ) async -> LinkAnswer? {
-        let message = NodeMessage.request(
-            header, sequence: sequence, slot: Operation.noSlot, operation)
+        let message = NodeMessage.request(header, sequence: sequence, slot: slot, operation)
         do {
             let answer = try await client.call(
                 TransportMessage(.toCoordinator, message, payload: payload),
@@ -153,20 +276,33 @@ final class SessionLink: CoordinatorLink {
             case .refused(let refusal):
                 // Nothing was done: the coordinator has changed, and this session follows it.
                 log.debug("a request was refused", metadata: ["refusal": "\(refusal)"])
-                try await Task.sleep(for: .milliseconds(150))
-                return nil
             case .result, .sessionOpened, .sessionClosed:
                 return LinkAnswer(.failed(.protocolError))
             }
-        } catch let error as TransportError where !error.isOutcomeUnknown {
-            if error.code == .messageTooLarge { return LinkAnswer(.failed(.invalid)) }
-            return nil
+        } catch let error as TransportError where error.code == .messageTooLarge {
+            return LinkAnswer(.failed(.invalid))
         } catch {
-            // Whether it was done is not known: only what may be done twice is asked again.
-            if error is TransportError, operation.isRepeatable { return nil }
-            log.warning("a request was lost", metadata: ["error": "\(error)"])
-            return LinkAnswer(.failed(.inputOutput))
+            log.debug("a request found no answer", metadata: ["error": "\(error)"])
         }
+        try? await Task.sleep(for: Self.retryDelay)
+        return nil
+    }
+}
+
+/// A ``SessionLink`` as long as its coordinator is the one that it was.
+final class ReclaimLink: CoordinatorLink {
+    private let link: SessionLink
+    private let generation: UInt64
+
+    fileprivate init(link: SessionLink, generation: UInt64) {
+        self.link = link
+        self.generation = generation
+    }
+
+    func call(
+        _ operation: Operation, payload: ByteBuffer?, sent: (@Sendable (UInt64) -> Void)?
+    ) async -> LinkAnswer {
+        await link.reclaim(operation, generation: generation)
     }
 }
 
@@ -176,18 +312,6 @@ extension VolumeProtocol.Operation {
         switch self {
         case .read, .write: .bulk
         default: .metadata
-        }
-    }
-
-    /// Doing it twice is as good as once.
-    var isRepeatable: Bool {
-        switch self {
-        case .root, .lookup, .attributes, .readLink, .readDirectory, .statistics,
-            .extendedAttribute, .extendedAttributes, .seek, .testLock, .read, .layoutGet,
-            .layoutReturn, .synchronize, .cancelLock, .unlockOwner:
-            true
-        default:
-            false
         }
     }
 }

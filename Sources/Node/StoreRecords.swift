@@ -1,3 +1,4 @@
+import ClusterCore
 import ClusterStore
 import VolumeModel
 import VolumeProtocol
@@ -11,6 +12,7 @@ enum StoreKeys {
     static let owners = "owners/"
     static let attachments = "attachments/"
     static let states = "states/"
+    static let events = "events/"
 
     static func node(_ name: String) -> String { nodes + name }
     static func member(_ name: String) -> String { members + name }
@@ -27,6 +29,8 @@ enum StoreKeys {
 struct NodeRecord: Codable, Sendable, Equatable {
     var incarnation: UInt64
     var addresses: [String]
+    /// Below `members/`: it left of its own will.
+    var hasLeft: Bool?
 }
 
 /// A volume of the cluster.
@@ -45,36 +49,49 @@ struct VolumeRecord: Codable, Sendable, Equatable {
     var filesystem: String
     var sizeBytes: UInt64
     var phase: Phase
+    /// Why the volume is redirected on all nodes: a ``VolumeModel/RedirectReason``, and what the
+    /// operator said to it.
+    var redirected: [String: String]?
+    /// The operator lets the volume fail over without a proof that the lost coordinator is cut off.
+    var allowsUnproven: Bool?
 
     var kind: FileSystemKind? { FileSystemKind(rawValue: filesystem) }
 }
 
 /// Who coordinates a volume (rule one-coordinator).
 struct OwnerRecord: Codable, Sendable, Equatable {
-    enum Phase: String, Codable, Sendable {
-        /// The node may mount.
-        case assigned
-        /// The node has it mounted and serves.
-        case serving
-        /// The node has proven that it is unmounted.
-        case released
-    }
-
     var node: String
     var incarnation: UInt64
     var epoch: UInt64
-    var phase: Phase
+    var phase: OwnerPhase
+    /// Where an operator wants the coordinator.
+    var moveTarget: String?
+
+    var identity: NodeIdentity { NodeIdentity(name: node, incarnation: Incarnation(incarnation)) }
 }
 
 /// A node that may hold layouts of a volume (rule attached-before-layout); under no lease.
 struct AttachmentRecord: Codable, Sendable, Equatable {
     var incarnation: UInt64
+    /// The reservation key of its path; nil: the path is fenced, or has no reservations.
+    var key: UInt64?
+    /// False after a fence of the path.
+    var hasPath: Bool
+    /// The daemon's process and when that was started, proc_pid_stat(5): for the lab's fence.
+    var process: Int32?
+    var processStart: UInt64?
 }
 
 /// How a node reaches a volume, for everybody to see; under the node's lease.
 struct StateRecord: Codable, Sendable, Equatable {
     var state: String
     var reason: String?
+    /// All reasons, where there are several.
+    var reasons: [String]?
+    /// What it waits for, in words.
+    var detail: String?
+    /// The volume-wide reasons under which the last direct I/O has ended.
+    var applied: [String]?
     /// The name under which the node shows the volume.
     var name: String?
 }

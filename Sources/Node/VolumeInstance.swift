@@ -1,359 +1,224 @@
+import ClusterCore
 import ClusterStore
 import CoordinatorService
 import Foundation
-import Glibc
 import Logging
-import NIOCore
-import Synchronization
-import Transport
 import VolumeModel
 import VolumeMount
 import VolumeProtocol
 
-/// One volume on this node: its coordinator, if that runs here, its session and its mount. It is taken
-/// step by step to what the cluster's records say; a step that fails is tried again.
+/// One volume on this node: its coordinator, if that runs here, its session and its mount. The shell
+/// around ``ClusterCore/VolumeMember``: it tells the machine what the records say and what came of its
+/// actions, and performs them.
 actor VolumeInstance {
     let id: VolumeID
-    private let context: NodeContext
-    private let log: Logger
-    private let link: SessionLink
-    private let mounted = MountBox()
-    private var host: CoordinatorHost?
-    private var record: VolumeRecord
-    private var owner: OwnerRecord?
-    private var sessionEpoch: UInt64?
+    let context: NodeContext
+    let log: Logger
+    let link: SessionLink
+    nonisolated let path: PathKeeper
+    nonisolated let mounted = MountBox()
+    var host: CoordinatorHost?
+    var snapshot: VolumeSnapshot
+    private var hasSnapshot = false
+    var member: VolumeMember
+    var isLeaving = false
     private var problem: String?
+    private var shownState: MountState?
+    /// What the last fence lacked, so that it is told once.
+    var lastFenceProblem: String?
+    /// Since when nobody has coordinated.
+    private(set) var coordinatorLostAt: ContinuousClock.Instant?
+    /// This node has taken over, and its grace is not over yet; since when there was no coordinator.
+    var tookOverAt: ContinuousClock.Instant?
+    /// The volume-wide reasons for redirected mode that were asked for, and those that are in force.
+    private var wantedReasons: Set<RedirectReason> = []
+    private var appliedReasons: Set<RedirectReason> = []
 
-    init(id: VolumeID, record: VolumeRecord, context: NodeContext) {
+    init(id: VolumeID, snapshot: VolumeSnapshot, context: NodeContext) {
         self.id = id
-        self.record = record
+        self.snapshot = snapshot
         self.context = context
         var log = context.log
-        log[metadataKey: "volume"] = "\(record.name)"
+        log[metadataKey: "volume"] = "\(snapshot.record.name)"
         self.log = log
         link = SessionLink(log: log)
+        path = PathKeeper(
+            context: context, volume: id, device: context.ownDevice(snapshot.record.device),
+            log: log)
+        member = VolumeMember(
+            me: NodeIdentity(name: context.node, incarnation: context.incarnation))
     }
 
+    var record: VolumeRecord { snapshot.record }
+    var me: NodeIdentity { member.me }
     nonisolated var mount: VolumeMount? { mounted.mount }
     nonisolated var coordinator: Coordinator? { mounted.coordinator }
-    nonisolated var coordinatorEpoch: Epoch? { mounted.epoch }
 
-    private var header: MessageHeader {
-        MessageHeader(
-            volume: id, epoch: Epoch(owner?.epoch ?? 0), incarnation: context.incarnation)
-    }
+    // MARK: Events
 
-    /// Takes note of the records, and does what they ask. True: nothing is left to do.
-    func update(_ record: VolumeRecord, _ owner: OwnerRecord?) async -> Bool {
-        self.record = record
-        self.owner = owner
+    /// Takes note of the records. True: nothing is left to be tried again.
+    func update(_ snapshot: VolumeSnapshot) async -> Bool {
+        guard !isLeaving else { return true }
+        note(snapshot)
         do {
             if record.phase == .removing {
                 try await remove()
             } else {
-                try await serve()
+                redirectAsTold()
+                try showAtItsName()
             }
             problem = nil
             await publishState()
             return record.phase == .active
         } catch {
-            if problem != "\(error)" {
-                log.warning("a volume is not in order yet", metadata: ["error": "\(error)"])
-            }
-            problem = "\(error)"
+            report("\(error)")
             await publishState()
             return false
         }
     }
 
-    private func serve() async throws {
-        guard let owner else { throw NodeError("the volume has no coordinator yet") }
-        if owner.node == context.node { try await coordinate(owner) }
-        guard self.owner?.phase == .serving else {
-            throw NodeError("the coordinator on \(owner.node) is not ready")
-        }
-        try await attach()
-        try await openSession()
-        try showAtItsName()
+    /// The records never go back in time for the machine.
+    private func note(_ snapshot: VolumeSnapshot) {
+        guard snapshot.number > self.snapshot.number || !hasSnapshot else { return }
+        self.snapshot = snapshot
+        hasSnapshot = true
+        send(.records(snapshot.records))
     }
 
-    // MARK: Coordinating
-
-    private func coordinate(_ owner: OwnerRecord) async throws {
-        if let host, host.epoch.number == owner.epoch, owner.phase == .serving { return }
-        let key = StoreKeys.owner(id.description)
-        guard let current = try await context.store.getJSON(key, as: OwnerRecord.self) else {
-            throw NodeError("the ownership record is gone")
-        }
-        var mine = current.value
-        guard mine.node == context.node else { throw NodeError("the volume has moved") }
-        if host == nil {
-            // A life of this node that ended without a release left its epoch: the next one begins.
-            if mine.incarnation != context.incarnation.number || mine.phase != .assigned {
-                mine.epoch += 1
-            }
-            mine.incarnation = context.incarnation.number
-            mine.phase = .assigned
-            guard
-                let revision = try await context.store.compareAndPutJSON(
-                    key, modRevision: current.entry.modRevision, mine)
-            else { throw NodeError("the ownership record changed meanwhile") }
-            try await start(mine)
-            mine.phase = .serving
-            guard try await context.store.compareAndPutJSON(key, modRevision: revision, mine) != nil
-            else { throw NodeError("the ownership record changed while the volume was mounted") }
-        }
-        self.owner = mine
-    }
-
-    private func start(_ owner: OwnerRecord) async throws {
-        guard let kind = record.kind else {
-            throw NodeError("\(record.filesystem) is no file system that a volume may have")
-        }
-        // Who may hold layouts of an earlier epoch, and so must come back before anything changes.
-        let prefix = StoreKeys.attachments(id.description)
-        let attached = try await context.store.range(prefix: prefix).entries
-            .map { String($0.key.dropFirst(prefix.count)) }
-            .filter { $0 != context.node }
-        let device = record.device
-        let mark = VolumeMark(
-            cluster: context.clusterID, clusterName: context.clusterName, volume: record.id)
-        let log = log
-        let host = try await Blocking.run {
-            try CoordinatorHost(
-                device: device, kind: kind, epoch: Epoch(owner.epoch), mark: mark,
-                attached: attached, log: log)
-        }
-        self.host = host
-        mounted.grace.begin(waitingFor: attached)
-        mounted.setCoordinator(host.coordinator, host.epoch)
-        log.notice("this node coordinates the volume", metadata: ["epoch": "\(owner.epoch)"])
-    }
-
-    /// Serves a peer's message to this volume's coordinator.
-    nonisolated func serve(
-        _ message: NodeMessage, payload: ByteBuffer?, from peer: PeerIdentity
-    ) async -> (CoordinatorReply, ByteBuffer?) {
-        guard let coordinator = mounted.coordinator, let epoch = mounted.epoch else {
-            return (.refused(.notCoordinator), nil)
-        }
-        let header = message.header
-        guard header.epoch >= epoch else { return (.refused(.oldEpoch), nil) }
-        guard header.epoch == epoch else { return (.refused(.newerEpoch), nil) }
-        let session = NodeIdentity(name: peer.node, incarnation: header.incarnation)
-        switch message {
-        case .openSession:
-            let server = context.connections
-            coordinator.openSession(
-                session,
-                port: PeerPort(
-                    header: header, connections: { server(peer) }, log: context.log))
-            return (.sessionOpened(root: coordinator.root), nil)
-        case .closeSession:
-            coordinator.endSession(session)
-            return (.sessionClosed, nil)
-        case .request(_, let sequence, let slot, let operation):
-            await mounted.grace.wait(for: operation, of: peer.node)
-            guard coordinator.hasSession(session) else { return (.refused(.noSession), nil) }
-            do throws(Refusal) {
-                if case .root = operation {
-                    // With this question a node says that it has told everything.
-                    _ = try await coordinator.request(session, sequence: .max, .reclaimed)
-                }
-                let answer = try await coordinator.request(
-                    session, sequence: sequence, slot: slot, operation, payload: payload)
-                return (.result(sequence: sequence, answer.result), answer.payload)
-            } catch {
-                return (.refused(error), nil)
-            }
-        }
-    }
-
-    /// Answers a coordinator's message to this node's mount.
-    nonisolated func answer(
-        _ message: CoordinatorMessage, from peer: PeerIdentity
-    ) async -> NodeReply {
-        let header = message.header
-        guard header.incarnation == context.incarnation else { return .refused(.oldIncarnation) }
-        guard let (node, epoch) = mounted.coordinatorInUse, node == peer.node else {
-            return .refused(.notCoordinator)
-        }
-        guard header.epoch >= epoch else { return .refused(.oldEpoch) }
-        guard header.epoch == epoch else { return .refused(.newerEpoch) }
-        switch message {
-        case .recall(_, let file, let range, let generation):
-            guard let mount = mounted.mount else { return .returned(WriteReport()) }
-            return .returned(await mount.recall(file, range, generation))
-        case .collectWrites(_, let file):
-            return .collected(mounted.mount?.collectWrites(file) ?? WriteReport())
-        }
-    }
-
-    // MARK: Serving
-
-    private func attach() async throws {
-        guard mounted.mount == nil else { return }
-        try await context.store.putJSON(
-            StoreKeys.attachment(id.description, context.node),
-            AttachmentRecord(incarnation: context.incarnation.number))
-    }
-
-    private func openSession() async throws {
-        guard let owner, sessionEpoch != owner.epoch || mounted.mount == nil else { return }
-        if sessionEpoch != nil, sessionEpoch != owner.epoch, let mount = mounted.mount {
-            link.disconnect()
-            await mount.leave()
-            sessionEpoch = nil
-        }
-        let root: FileEntry
-        if owner.node == context.node, let host {
-            if let missing = mounted.grace.missing {
-                throw NodeError("waiting for \(missing) to tell what it has open")
-            }
-            let session = NodeIdentity(name: context.node, incarnation: context.incarnation)
-            host.coordinator.openSession(
-                session, port: LocalPort(mount: { [mounted] in mounted.mount }))
-            link.connect(host.coordinator, as: session)
-            root = host.coordinator.root
-        } else {
-            let client = try await context.peers().client(for: owner.node)
-            mounted.setCoordinatorInUse(owner.node, Epoch(owner.epoch))
-            root = try await link.connect(client, header)
-        }
-        sessionEpoch = owner.epoch
-        if let mount = mounted.mount {
-            await mount.join()
-        } else {
-            // Nothing of this life is open yet: that is all there is to tell.
-            _ = await link.call(.root, payload: nil, sent: nil)
-            try await mountVolume(root.handle)
-        }
-    }
-
-    private func mountVolume(_ root: VolumeModel.FileHandle) async throws {
-        let path = context.path(of: record.name)
-        try MountPoint.make(path)
-        let (device, name, link, log, mounted) = (record.device, record.name, link, log, mounted)
-        let mount = try await Blocking.run {
-            try VolumeMount(
-                device: device, path: path, source: name, root: root, link: link,
-                pathGuard: NoPathGuard(), log: log, onState: { _ in },
-                onEnd: { reason in
-                    log.notice("the volume's mount has ended", metadata: ["reason": "\(reason)"])
-                    mounted.end()
-                })
-        }
-        mounted.begin(mount)
-        log.notice("the volume is there", metadata: ["path": "\(path)"])
-    }
-
-    private func showAtItsName() throws {
-        guard let mount = mounted.mount else { return }
-        let path = context.path(of: record.name)
-        let old = mount.path
-        guard old != path else { return }
-        try MountPoint.make(path)
-        try mount.move(to: path)
-        MountPoint.remove(old)
-        log.notice("the volume was renamed", metadata: ["path": "\(path)"])
-    }
-
-    // MARK: Giving up
-
-    private func remove() async throws {
-        try await leave(lazy: false)
-        if owner?.node == context.node, let host {
-            let rest = try await context.store.range(
-                prefix: StoreKeys.attachments(id.description)
-            ).entries
-            guard rest.isEmpty else {
-                throw NodeError("other nodes still use the volume")
-            }
-            try await Blocking.run { try host.stop(removingMark: true) }
-            self.host = nil
-            mounted.setCoordinator(nil, nil)
-            let text = id.description
-            _ = try await context.store.transaction(success: [
-                .delete(StoreKeys.volume(text)), .delete(StoreKeys.name(record.name)),
-                .delete(StoreKeys.owner(text)),
-            ])
-        }
-    }
-
-    /// Gives up the mount and the session; the coordinator learns that nothing is held any more.
-    private func leave(lazy: Bool) async throws {
-        if let mount = mounted.mount {
-            let path = mount.path
-            do {
-                try await Blocking.run { try mount.unmount(lazy: lazy) }
-            } catch {
-                throw NodeError("\(path) is in use: \(error)")
-            }
-            if await !mounted.waitForEnd(seconds: 10) {
-                try mount.abort()
-                _ = await mounted.waitForEnd(seconds: 5)
-            }
-            mount.closePath()
-            MountPoint.remove(path)
-            mounted.clear()
-        }
-        if owner?.node == context.node, let host {
-            host.coordinator.endSession(
-                NodeIdentity(name: context.node, incarnation: context.incarnation))
-        }
-        await link.close()
-        _ = try await context.store.delete(StoreKeys.attachment(id.description, context.node))
-        await context.membership.withdraw(StoreKeys.state(id.description, context.node))
-    }
-
-    /// The daemon ends: the mount goes, whoever uses it, and the coordinator hands its epoch back.
-    func stop() async {
+    /// Reads the records again: what an action changed is told before that it is done.
+    func refresh() async {
         do {
-            try await leave(lazy: true)
-            guard let host, var mine = owner else { return }
-            try await Blocking.run { try host.stop(removingMark: false) }
-            mine.phase = .released
-            try await context.store.putJSON(StoreKeys.owner(id.description), mine)
+            let snapshots = try await context.records.read()
+            if let mine = snapshots.first(where: { $0.record.id == id.description }) { note(mine) }
         } catch {
-            log.error("the volume was not given up cleanly", metadata: ["error": "\(error)"])
+            report("the records could not be read: \(error)")
         }
     }
 
-    private func publishState() async {
-        guard record.phase == .active else { return }
-        let state: StateRecord =
-            mounted.mount != nil && mounted.isServing
-            ? StateRecord(
-                state: AccessState.direct.rawValue, reason: nil,
-                name: mounted.mount?.path.split(separator: "/").last.map(String.init))
-            : StateRecord(
+    /// Time passes.
+    func tick() async {
+        guard !isLeaving else { return }
+        send(.lease(isValid: context.membership.isValid))
+        send(.tick)
+        noteCoordinator()
+        // Where only the lease protects the LUN, direct I/O ends well before it.
+        mount?.allowDirect(
+            untilNanoseconds: path.outlivesLease ? nil : context.membership.directEndNanoseconds)
+        await publishState()
+    }
+
+    /// Hands an event to the machine, and starts what it asks for.
+    func send(_ event: VolumeMemberEvent) {
+        var actions: [VolumeMemberAction] = []
+        member.handle(event, nowNanoseconds: BootClock.nowNanoseconds, into: &actions)
+        for action in actions { Task { await self.perform(action) } }
+    }
+
+    /// Logs what stands in the way, once.
+    func report(_ text: String) {
+        if problem != text {
+            log.warning("a volume is not in order yet", metadata: ["error": "\(text)"])
+        }
+        problem = text
+    }
+
+    // MARK: State
+
+    /// Follows for how long there was no coordinator, and tells when there is one again.
+    private func noteCoordinator() {
+        let owner = snapshot.owner?.value
+        let isServed =
+            owner?.phase == .serving && owner.map { snapshot.members[$0.node]?.number } == owner?.incarnation
+        if isServed, tookOverAt == nil { coordinatorLostAt = nil }
+        if !isServed, coordinatorLostAt == nil { coordinatorLostAt = .now }
+        if let since = tookOverAt, let coordinator = mounted.coordinator,
+            coordinator.graceWaitingFor.isEmpty
+        {
+            tookOverAt = nil
+            context.events.note(
+                .coordinatorTookOver, volume: record.name, node: context.node,
+                outcome: "epoch \(owner?.epoch ?? 0)", durationSeconds: since.duration(to: .now).seconds,
+                "\(context.node) coordinates \(record.name) now, and every node has told what it holds")
+        }
+    }
+
+    /// Applies the reasons that the record has for the whole volume. Direct I/O may take its time to
+    /// end: nothing waits for it but the state.
+    private func redirectAsTold() {
+        let reasons = Set((record.redirected ?? [:]).keys.compactMap(RedirectReason.init))
+        guard let mount, reasons != wantedReasons else { return }
+        wantedReasons = reasons
+        Task {
+            await mount.setRedirected(reasons)
+            self.redirected(reasons)
+            await self.publishState()
+        }
+    }
+
+    private func redirected(_ reasons: Set<RedirectReason>) {
+        if wantedReasons == reasons { appliedReasons = reasons }
+    }
+
+    /// The mount tells of a change; runs in the order of the changes.
+    func mountStateChanged(_ state: MountState) async {
+        let isLost = state.reasons.contains(.noDiskConnectivity)
+        let wasLost = shownState?.reasons.contains(.noDiskConnectivity) ?? false
+        shownState = state
+        if isLost != wasLost {
+            send(.path(isUsable: !isLost))
+            if isLost {
+                context.events.note(
+                    .pathLost, .warning, volume: record.name, cause: "I/O on the path failed",
+                    outcome: "redirected",
+                    "\(context.node) lost its path to \(record.name): its I/O goes through the "
+                        + "coordinator until the path answers; look at cables, switch and HBA")
+            } else {
+                context.events.note(
+                    .pathBack, volume: record.name, outcome: "direct",
+                    "\(context.node) has its path to \(record.name) back, and reads and writes "
+                        + "directly again")
+            }
+        }
+        await publishState()
+    }
+
+    func publishState() async {
+        guard record.phase == .active, !isLeaving else { return }
+        var state: StateRecord
+        if let mount, mounted.isServing {
+            let access = mount.accessState
+            let reasons = access.reasons.map(\.rawValue).sorted()
+            state = StateRecord(
+                state: access.state.rawValue, reason: reasons.first,
+                reasons: reasons.count > 1 ? reasons : nil, detail: access.waitingFor,
+                applied: appliedReasons.isEmpty ? nil : appliedReasons.map(\.rawValue).sorted(),
+                name: mount.path.split(separator: "/").last.map(String.init))
+        } else {
+            state = StateRecord(
                 state: AccessState.unavailable.rawValue,
-                reason: RedirectReason.starting.rawValue)
+                reason: RedirectReason.starting.rawValue, detail: problem)
+        }
+        if member.sessionEpoch?.number != snapshot.owner?.value.epoch
+            || snapshot.owner?.value.phase != .serving
+        {
+            let text = coordinatorText
+            state.detail = state.detail.map { "\($0); \(text)" } ?? text
+        }
         guard let bytes = try? JSONEncoder().encode(state) else { return }
-        await context.membership.publish(
-            StoreKeys.state(id.description, context.node), Array(bytes))
+        await context.membership.publish(StoreKeys.state(id.description, context.node), Array(bytes))
     }
-}
 
-extension NodeMessage {
-    var header: MessageHeader {
-        switch self {
-        case .openSession(let header), .request(let header, _, _, _), .closeSession(let header):
-            header
+    /// What there is to say of a coordinator that does not serve this node.
+    private var coordinatorText: String {
+        guard let owner = snapshot.owner?.value else { return "no coordinator yet" }
+        let isUp = snapshot.members[owner.node]?.number == owner.incarnation
+        if !isUp, path.fenceName == nil, record.allowsUnproven != true {
+            return "the coordinator \(owner.node) is lost, and there is no fence to prove that it "
+                + "cannot write: start it again, or allow failover without a proof "
+                + "(covol volume set \(record.name) --allow-unproven-failover yes)"
         }
+        return isUp
+            ? "metadata waits for the coordinator on \(owner.node)"
+            : "the coordinator on \(owner.node) is lost; another node takes over"
     }
-}
-
-extension CoordinatorMessage {
-    var header: MessageHeader {
-        switch self {
-        case .recall(let header, _, _, _), .collectWrites(let header, _): header
-        }
-    }
-}
-
-/// Proves nothing.
-private final class NoPathGuard: PathGuard {
-    func fencePath() async -> Bool { false }
-    func restorePath() async -> Bool { false }
 }

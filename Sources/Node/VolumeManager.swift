@@ -4,12 +4,17 @@ import Synchronization
 import VolumeModel
 import VolumeProtocol
 
-/// All volumes of this node: follows the cluster's records and takes each volume where they say.
+/// All volumes of this node: follows the cluster's records and tells each volume what they say.
 final class VolumeManager: Sendable {
     private let context: NodeContext
     private let instances = Mutex<[VolumeID: VolumeInstance]>([:])
 
-    init(context: NodeContext) { self.context = context }
+    private let witness: MemberWitness
+
+    init(context: NodeContext) {
+        self.context = context
+        witness = MemberWitness(context: context)
+    }
 
     func instance(_ id: VolumeID) -> VolumeInstance? { instances.withLock { $0[id] } }
 
@@ -17,6 +22,18 @@ final class VolumeManager: Sendable {
 
     /// Follows the records until it is cancelled.
     func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.keepFollowing() }
+            group.addTask {
+                while !Task.isCancelled {
+                    for (_, instance) in self.all { await instance.tick() }
+                    try? await Task.sleep(for: .milliseconds(250))
+                }
+            }
+        }
+    }
+
+    private func keepFollowing() async {
         while !Task.isCancelled {
             do {
                 try await follow()
@@ -36,8 +53,11 @@ final class VolumeManager: Sendable {
         let first = try await context.store.range(prefix: StoreKeys.volumes).revision
         let (changes, continuation) = AsyncStream.makeStream(
             of: Change.self, bufferingPolicy: .bufferingNewest(1))
+        let prefixes = [
+            StoreKeys.volumes, StoreKeys.owners, StoreKeys.attachments, StoreKeys.nodes,
+        ]
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for prefix in [StoreKeys.volumes, StoreKeys.owners, StoreKeys.attachments] {
+            for prefix in prefixes {
                 let watch = context.store.watch(prefix: prefix, fromRevision: first + 1)
                 group.addTask {
                     for try await _ in watch { continuation.yield(.records) }
@@ -61,29 +81,29 @@ final class VolumeManager: Sendable {
 
     /// True: every volume is where the records want it.
     private func reconcile() async throws -> Bool {
-        let volumes = try await context.store.all(prefix: StoreKeys.volumes).entries
-        let owners = try await context.store.all(prefix: StoreKeys.owners).entries
+        await witness.look()
+        let snapshots = try await context.records.read()
         var isDone = true
         var present: Set<VolumeID> = []
-        for entry in volumes {
-            let record = try entry.decoded(as: VolumeRecord.self)
-            guard let id = VolumeID(record.id) else { continue }
+        for snapshot in snapshots {
+            guard let id = VolumeID(snapshot.record.id) else { continue }
             present.insert(id)
-            let owner = try owners.first { $0.key == StoreKeys.owner(record.id) }?
-                .decoded(as: OwnerRecord.self)
             let instance = instances.withLock { instances in
                 if let known = instances[id] { return known }
-                let new = VolumeInstance(id: id, record: record, context: context)
+                let new = VolumeInstance(id: id, snapshot: snapshot, context: context)
                 instances[id] = new
+                Task { await new.drain() }
                 return new
             }
-            if await !instance.update(record, owner) { isDone = false }
+            if await !instance.update(snapshot) { isDone = false }
         }
         instances.withLock { $0 = $0.filter { present.contains($0.key) } }
         return isDone
     }
 
     func stop() async {
-        for (_, instance) in all { await instance.stop() }
+        await withTaskGroup(of: Void.self) { group in
+            for (_, instance) in all { group.addTask { await instance.stop() } }
+        }
     }
 }

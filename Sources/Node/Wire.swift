@@ -11,6 +11,10 @@ enum WireKind: UInt8 {
     case toNode = 2
     /// A question of one daemon to another, answered in JSON: what a node did on its volumes.
     case statistics = 3
+    /// Whether a node is there; answered with nothing.
+    case heartbeat = 4
+    /// A ``FencePathRequest``, answered by a ``FencePathAnswer``.
+    case fencePath = 5
 }
 
 extension TransportMessage {

@@ -19,6 +19,8 @@ public enum ClusterEventKind: String, Sendable, CaseIterable {
     case failoverWaits = "failover-waits"
     case redirected
     case direct
+    /// A node was fenced while it lived: what was open there answers EIO.
+    case opensLost = "opens-lost"
     case pathLost = "path-lost"
     case pathBack = "path-back"
     case volumeAdded = "volume-added"

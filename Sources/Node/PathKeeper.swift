@@ -1,0 +1,239 @@
+import ClusterCore
+import ClusterStore
+import Fencing
+import Foundation
+import Glibc
+import Logging
+import Synchronization
+import Transport
+import VolumeModel
+import VolumeMount
+import VolumeProtocol
+
+/// This node's path to one volume's LUN: its reservation key, the proof that nothing of it can land any
+/// more, and the fence of others.
+final class PathKeeper: PathGuard {
+    private let context: NodeContext
+    private let volume: VolumeID
+    /// The LUN as this node opens it.
+    let device: String
+    private let reservations: VolumeReservations?
+    private let log: Logger
+    private let key = Mutex<ReservationKey?>(nil)
+    private let problem = Mutex<String?>(nil)
+
+    init(context: NodeContext, volume: VolumeID, device: String, log: Logger) {
+        self.log = log
+        self.context = context
+        self.volume = volume
+        self.device = device
+        reservations = Self.reservations(of: device, context)
+    }
+
+    /// Why the fence is none now; nil where it is one.
+    var fenceProblem: String? { problem.withLock { $0 } }
+
+    /// A node whose lease has lapsed is stopped by its fence; its mapped I/O may go on until then.
+    var outlivesLease: Bool { reservations != nil || context.configuration.fence == .process }
+
+    /// By what a lost node is cut off from this volume, for people; nil: by nothing.
+    var fenceName: String? {
+        if reservations != nil { return FenceKind.reservations.rawValue }
+        if !context.configuration.fenceAgents.isEmpty { return FenceKind.agent.rawValue }
+        return context.configuration.fence == .process ? "process" : nil
+    }
+
+    /// The path's reservations, where its target has them.
+    private static func reservations(
+        of device: String, _ context: NodeContext
+    ) -> VolumeReservations? {
+        if let socket = context.configuration.reservationSocket,
+            let path = context.configuration.reservationPath
+        {
+            let simulator = SimulatorTransport(socket: socket, path: path)
+            return VolumeReservations(paths: [PersistentReservations(simulator)])
+        }
+        var status = stat()
+        guard stat(device, &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
+        do throws(FenceError) {
+            let found = try VolumeReservations.ofDevice(device)
+            try found.check()
+            return found
+        } catch {
+            context.log.notice(
+                "the LUN has no persistent reservations to fence with",
+                metadata: ["device": "\(device)", "reason": "\(error)"])
+            return nil
+        }
+    }
+
+    /// Registers a new key, before anything else uses the path. Blocks.
+    func register() throws -> UInt64? {
+        guard let reservations else { return nil }
+        var generator = SystemRandomNumberGenerator()
+        let fresh = ReservationKey.random(using: &generator)
+        let attachment = try reservations.attach(fresh)
+        for problem in attachment.warnings {
+            log.warning("\(problem)", metadata: ["device": "\(device)"])
+        }
+        problem.withLock { $0 = attachment.fenceProblem }
+        key.withLock { $0 = fresh }
+        return fresh.number
+    }
+
+    /// Gives the key back, at a clean end. Blocks.
+    func unregister() {
+        guard let reservations, let mine = key.withLock({ $0 }) else { return }
+        do throws(FenceError) {
+            try reservations.detach(mine)
+        } catch {
+            log.warning("the reservation key stays", metadata: ["error": "\(error)"])
+        }
+    }
+
+    // MARK: Fencing others
+
+    /// Cuts a node, or its path, off from the LUN: the ladder from the gentlest rung on.
+    func fence(
+        _ node: String, _ victim: AttachmentRecord, _ scope: FenceScope
+    ) async -> FenceOutcome {
+        var rungs: [FenceLadder.Rung] = []
+        if let reservations {
+            rungs.append(
+                .init(.reservations) { [self] in
+                    await preempt(victim.key, reservations)
+                })
+        }
+        if scope == .node, let agent = context.configuration.fenceAgents[node] {
+            rungs.append(
+                .init(.agent) {
+                    (try? await Blocking.run { agent.fence(node: node) })
+                        ?? .notProven("the fence agent could not be run")
+                })
+        }
+        if scope == .node, context.configuration.fence == .process,
+            let process = victim.process, let start = victim.processStart
+        {
+            rungs.append(
+                .init(.none) {
+                    (try? await Blocking.run { ProcessFence.end(process, startedAt: start) })
+                        ?? .notProven("the fence could not be run")
+                })
+        }
+        return await FenceLadder.climb(rungs).outcome
+    }
+
+    private func preempt(
+        _ victim: UInt64?, _ reservations: VolumeReservations
+    ) async -> FenceOutcome {
+        guard let number = victim, let victim = ReservationKey(number) else {
+            return .proven("its path had no key")
+        }
+        guard let mine = key.withLock({ $0 }) else {
+            return .notProven("this node has no key of its own on the LUN")
+        }
+        guard mine != victim else { return .notProven("that is this node's own key") }
+        let run = try? await Blocking.run {
+            reservations.fence.fence(victims: [victim], own: mine)
+        }
+        return run ?? .notProven("the fence could not be run")
+    }
+
+    /// Another node's key, at that node's wish.
+    func preempt(_ victim: UInt64) async -> FenceOutcome {
+        guard let reservations else { return .notProven("the volume has no reservations") }
+        return await preempt(victim, reservations)
+    }
+
+    /// Asks the other nodes, one after the other, until one has proven that a key of this node's path
+    /// is gone, with everything that was sent under it.
+    func askOthersToFence(_ key: UInt64) async -> FenceOutcome {
+        var problems: [String] = []
+        for node in await context.otherMembers() {
+            do {
+                let client = try await context.peers().client(for: node, timeout: .seconds(2))
+                let answer = try await client.call(
+                    TransportMessage(
+                        .fencePath, json: FencePathRequest(volume: volume.description, key: key)),
+                    timeout: .seconds(5)
+                ).decodedJSON(as: FencePathAnswer.self)
+                if answer.isProven { return .proven("by \(node): \(answer.text)") }
+                problems.append("\(node): \(answer.text)")
+            } catch {
+                problems.append("\(node): \(error)")
+            }
+        }
+        return .notProven(
+            problems.isEmpty
+                ? "no other node is up that could prove it" : problems.joined(separator: "; "))
+    }
+
+    // MARK: PathGuard
+
+    func fencePath() async -> Bool {
+        guard reservations != nil, let mine = key.withLock({ $0 }) else { return false }
+        let started = ContinuousClock.now
+        let outcome = await askOthersToFence(mine.number)
+        guard outcome.isProven else {
+            log.warning(
+                "this node's path is not proven to be cut", metadata: ["reason": "\(outcome.text)"])
+            return false
+        }
+        await note { record in
+            record.hasPath = false
+            record.key = nil
+        }
+        log.notice(
+            "this node's path was fenced, so that nothing of it lands late",
+            metadata: ["seconds": "\(started.duration(to: .now))"])
+        return true
+    }
+
+    func restorePath() async -> Bool {
+        do {
+            let fresh = try await Blocking.run { try self.register() }
+            return await note { record in
+                record.hasPath = true
+                record.key = fresh
+            }
+        } catch {
+            log.debug("the path cannot be used yet", metadata: ["error": "\(error)"])
+            return false
+        }
+    }
+
+    /// Changes this node's attachment, where it is still there for this life.
+    @discardableResult
+    private func note(_ change: (inout AttachmentRecord) -> Void) async -> Bool {
+        let name = StoreKeys.attachment(volume.description, context.node)
+        for _ in 0..<5 {
+            do {
+                guard
+                    var found = try await context.store.getJSON(name, as: AttachmentRecord.self),
+                    found.value.incarnation == context.incarnation.number
+                else { return false }
+                change(&found.value)
+                if try await context.store.compareAndPutJSON(
+                    name, modRevision: found.entry.modRevision, found.value) != nil
+                {
+                    return true
+                }
+            } catch {
+                log.warning(
+                    "the path's state was not noted", metadata: ["error": "\(error)"])
+            }
+        }
+        return false
+    }
+}
+
+/// One node to another: cut my path.
+struct FencePathRequest: Codable {
+    var volume: String
+    var key: UInt64
+}
+
+struct FencePathAnswer: Codable {
+    var isProven: Bool
+    var text: String
+}
