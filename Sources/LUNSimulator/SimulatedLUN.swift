@@ -59,6 +59,11 @@ public final class SimulatedLUN: Sendable {
         let path = configuration.image
         let image = open(path, O_RDWR | O_CLOEXEC)
         guard image >= 0 else { throw LUNError.system("open", path) }
+        // Two simulators would not know of each other's reservations.
+        guard flock(image, LOCK_EX | LOCK_NB) == 0 else {
+            close(image)
+            throw LUNError("\(path) is in use by another simulator: end that one first")
+        }
         let size = lseek(image, 0, SEEK_END)
         guard size > 0, size % off_t(Limits.blockSizeBytes) == 0 else {
             close(image)

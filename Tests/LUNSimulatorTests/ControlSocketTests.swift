@@ -132,6 +132,11 @@ struct ControlSocketTests {
         defer { fixture.end() }
         #expect(throws: LUNError.self) { try ControlServer.start(fixture.lun) }
         #expect(throws: LUNError.self) { try SimulatedLUN.start(fixture.lun.configuration) }
+        var elsewhere = fixture.lun.configuration
+        elsewhere.directory = fixture.directory + "/x"
+        #expect {
+            _ = try SimulatedLUN.start(elsewhere)
+        } throws: { "\($0)".contains("in use by another") }
         #expect(PathIO.write(fixture.path(1), 1, at: 0) == 0)
         for paths in [[], ["a", "a"], [""], ["a/b"], [".."]] as [[String]] {
             let configuration = LUNConfiguration(

@@ -308,40 +308,4 @@ extension ReservationTarget {
             target.execute(cdb: [0, 0, 0, 0, 0, 0], dataOut: [], from: "a").response
                 == .check(.reservationsReleased))
     }
-
-    /// Random commands from random paths: no trap, and what must always hold does.
-    @Test func fuzz() {
-        var random = SystemRandomNumberGenerator()
-        var target = ReservationTarget.registered()
-        let opcodes: [UInt8] = [0x5e, 0x5f, 0x5f, 0x5f, 0x12, 0x00]
-        for _ in 0..<50_000 {
-            var cdb = (0..<Int.random(in: 1...16, using: &random)).map { _ in
-                UInt8.random(in: 0...255, using: &random)
-            }
-            cdb[0] = opcodes.randomElement(using: &random)!
-            if cdb.count >= 10, Bool.random(using: &random) {
-                cdb.replaceSubrange(
-                    1...8,
-                    with: [
-                        UInt8.random(in: 0...8, using: &random),
-                        UInt8.random(in: 0...9, using: &random), 0, 0, 0, 0, 0, 24,
-                    ])
-            }
-            let keys: [UInt64] = [0, 1, 0xa, 0xb, 0xc]
-            let data = CDB.parameters(
-                key: keys.randomElement(using: &random)!,
-                service: keys.randomElement(using: &random)!,
-                flags: UInt8.random(in: 0...15, using: &random) & 0x09)
-            let path = target.paths.randomElement(using: &random)!
-            let outcome = target.execute(cdb: cdb, dataOut: data, from: path)
-            #expect((outcome.response.status == .checkCondition) != outcome.response.sense.isEmpty)
-            #expect(!target.keys.values.contains(0))
-            #expect(!outcome.abortedPaths.contains(path))
-            if let reservation = target.reservation {
-                #expect(
-                    reservation.type.isAllRegistrants
-                        ? !target.keys.isEmpty : target.keys[reservation.maker] != nil)
-            }
-        }
-    }
 }
