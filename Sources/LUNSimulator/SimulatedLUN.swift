@@ -86,6 +86,8 @@ public final class SimulatedLUN: Sendable {
         try PathFiles.prepare(configuration)
         var options = FUSEMountOptions(subtype: "covolume-lun", sourceName: "covolume-lun")
         options.rootIsFile = true
+        // Each path has its own; the image is the same.
+        options.workers = min(options.workers, 4)
         // A path that hangs holds all that its clients have under way.
         options.slotsPerWorker = 512
         options.maximumBackground = 4096
