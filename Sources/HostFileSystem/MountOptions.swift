@@ -9,7 +9,9 @@ enum MountOptions {
         case .xfs:
             // noquota: quotas would be neither enforced (the coordinator is privileged) nor cheap: a
             // quota check at the mount reads every inode, in the middle of a failover.
-            [("inode64", nil), ("nodiscard", nil), ("noquota", nil)]
+            // nouuid: on one kernel XFS refuses a second mount of a file system whose first one hangs,
+            // fenced, in a stopped daemon. Who may mount is the ownership record's to say.
+            [("inode64", nil), ("nodiscard", nil), ("noquota", nil), ("nouuid", nil)]
         case .ext4:
             // nodelalloc: the coordinator flushes each buffered write at once, so delayed allocation
             // would gain nothing, and report a full volume later than the write that filled it.
