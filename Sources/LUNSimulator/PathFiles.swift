@@ -14,8 +14,7 @@ enum PathFiles {
         }
         for name in configuration.paths {
             let path = path(configuration, name)
-            var status = stat()
-            while stat(path, &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED) {
+            while isDead(path) {
                 let result = covol_fuse_unmount(path, 1, 0)
                 guard result == 0 else {
                     throw LUNError.system("umount", path, error: -result)
@@ -27,12 +26,24 @@ enum PathFiles {
                 continue
             }
             guard errno == EEXIST else { throw LUNError.system("create", path) }
+            var status = stat()
             guard stat(path, &status) == 0, status.st_size == 0 else {
                 throw LUNError(
                     "\(path) is not an empty file: another simulator serves it, or it is something "
                         + "of yours; choose another folder")
             }
         }
+    }
+
+    /// Whether it shows what a simulator that is gone served. Only an open tells: the kernel still
+    /// has the attributes.
+    private static func isDead(_ path: String) -> Bool {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file < 0 else {
+            close(file)
+            return false
+        }
+        return errno == ENOTCONN || errno == ECONNABORTED
     }
 
     /// Removes those that nothing is mounted on.
