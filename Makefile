@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: build release test check format sim fuzz bench demo clean help
+.PHONY: build release test check format sim sim-controls soak fuzz bench demo clean help
 
 FILTER ?=
 ROUNDS ?= 1000000
@@ -29,9 +29,23 @@ check:
 format:
 	swift format --in-place --recursive Sources Tests Package.swift
 
-## sim: the coordinator's state machine against random requests, SEEDS=100 from START=1
+## sim: simulated clusters with failures, SEEDS=100 from START=1; SEED=k replays one with a trace
 sim:
-	SEEDS=$(SEEDS) START=$(START) swift test --filter CoreModelTests
+	@scripts/setup
+ifdef SEED
+	swift run -c release covol-sim run --seeds 1 --start $(SEED) --trace
+else
+	swift run -c release covol-sim run --seeds $(SEEDS) --start $(START)
+endif
+
+## sim-controls: breaks each of the safety rules in turn; fails if one goes unnoticed
+sim-controls:
+	@scripts/setup
+	swift run -c release covol-sim controls
+
+## soak: the long runs of the fault tests; hours
+soak:
+	@scripts/soak
 
 ## bench: fio on a volume and on the raw LUN, as ratios, with the release build
 bench:
@@ -51,4 +65,4 @@ clean:
 
 ## help: this list
 help:
-	@sed -n 's/^## //p' Makefile | awk -F': ' '{ printf "  make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^## //p' Makefile | awk -F': ' '{ printf "  make %-13s %s\n", $$1, $$2 }'

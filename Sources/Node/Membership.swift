@@ -95,15 +95,20 @@ actor Membership {
         log.info("joined the cluster", metadata: ["incarnation": "\(incarnation)"])
     }
 
-    /// A node that reaches nobody lets its lease lapse; one that is back takes it up again.
-    func setIsolated(_ isolated: Bool) {
+    /// A node that reaches nobody gives its lease up, so that the others need not wait for its end;
+    /// one that is back takes a new one.
+    func setIsolated(_ isolated: Bool) async {
         guard isolated != isIsolated else { return }
         isIsolated = isolated
-        if isolated {
-            log.error("no other node is reached on any network: this one lets its lease lapse")
-        } else {
+        guard isolated else {
             log.notice("other nodes are reached again")
+            return
         }
+        log.error("no other node is reached on any network: this one gives its membership up")
+        current.withLock { $0.ended() }
+        guard let given = lease else { return }
+        lease = nil
+        _ = try? await store.revokeLease(given)
     }
 
     /// Puts a value that is there as long as this node is.
@@ -113,6 +118,8 @@ actor Membership {
         guard let lease else { return }
         do {
             _ = try await store.put(key, value, lease: lease)
+        } catch StoreError.leaseNotFound {
+            // It is put again with the next lease.
         } catch {
             log.warning(
                 "a state was not published", metadata: ["key": "\(key)", "error": "\(error)"])
