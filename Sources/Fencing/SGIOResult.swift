@@ -13,7 +13,8 @@ struct SGIOResult: Equatable {
     func response(path: String) throws(FenceError) -> SCSIResponse {
         // The kernel sets a host status of its own beside RESERVATION CONFLICT (DID_NEXUS_FAILURE).
         if status != SCSIResponse.good {
-            return SCSIResponse(status: status, sense: sense, data: data)
+            // The residual of a command that failed says nothing: what came is no data.
+            return SCSIResponse(status: status, sense: sense)
         }
         switch hostStatus {
         case 0: break
@@ -25,7 +26,7 @@ struct SGIOResult: Equatable {
         switch driverStatus & 0x0f {
         case 0: return SCSIResponse(status: status, sense: sense, data: data)
         case 0x08 where !sense.isEmpty:
-            return SCSIResponse(status: SCSIResponse.checkCondition, sense: sense, data: data)
+            return SCSIResponse(status: SCSIResponse.checkCondition, sense: sense)
         case 0x06: throw .timedOut("\(path): the driver gave the command up")
         default: throw .transport("\(path): driver status \(driverStatus)")
         }

@@ -8,7 +8,10 @@ public final class SGIOTransport: SCSITransport {
     public let name: String
     private let number: Int32
     private let timeoutSeconds: Double
+    private let calls = BoundedCall<Result<SGIOResult, ErrorCode>>()
 
+    /// - Parameter timeoutSeconds: the command's time. The kernel may abort it a little longer; after
+    ///   twice this time the caller gets `timedOut` whatever the kernel does.
     /// - Throws: `unsupported` where it cannot be opened or takes no SCSI commands.
     public init(
         device: String, timeoutSeconds: Double = FencingLimits.commandTimeoutSeconds
@@ -29,6 +32,21 @@ public final class SGIOTransport: SCSITransport {
     ) throws(FenceError) -> SCSIResponse {
         precondition((6...16).contains(cdb.count), "a command of \(cdb.count) bytes")
         precondition(dataOut.isEmpty || dataInMaximum == 0, "a command reads or writes, not both")
+        // Keeps this object, and with it the descriptor, until the call has come back.
+        let result = calls.run(timeoutSeconds: 2 * timeoutSeconds) { [self] in
+            call(cdb: cdb, dataOut: dataOut, dataInMaximum: dataInMaximum)
+        }
+        switch result {
+        case .success(let result): return try result.response(path: name)
+        case .failure(let code): throw error(code)
+        case nil: throw .timedOut("\(name): the kernel does not end the command")
+        }
+    }
+
+    /// ioctl(SG_IO). Blocks until the kernel has ended the command.
+    private func call(
+        cdb: [UInt8], dataOut: [UInt8], dataInMaximum: Int
+    ) -> Result<SGIOResult, ErrorCode> {
         var data = dataOut.isEmpty ? [UInt8](repeating: 0, count: dataInMaximum) : dataOut
         var sense = [UInt8](repeating: 0, count: FencingLimits.senseMaximumBytes)
         var command = covol_scsi_command()
@@ -48,14 +66,14 @@ public final class SGIOTransport: SCSITransport {
                 }
             }
         }
-        guard result == 0 else { throw error(ErrorCode(-result)) }
+        guard result == 0 else { return .failure(ErrorCode(-result)) }
         let received = dataOut.isEmpty ? max(0, data.count - max(0, Int(command.residual))) : 0
-        return try SGIOResult(
-            status: command.status, hostStatus: command.host_status,
-            driverStatus: command.driver_status,
-            sense: Array(sense.prefix(Int(command.sense_length))),
-            data: Array(data.prefix(received))
-        ).response(path: name)
+        return .success(
+            SGIOResult(
+                status: command.status, hostStatus: command.host_status,
+                driverStatus: command.driver_status,
+                sense: Array(sense.prefix(Int(command.sense_length))),
+                data: Array(data.prefix(received))))
     }
 
     private func error(_ code: ErrorCode) -> FenceError {

@@ -8,7 +8,7 @@ import Testing
     private let key2 = ReservationKey(0x5555_6666_7777_8888)!
 
     @Test func attachesTwoNodes() throws {
-        let target = try Transcript("attach")
+        let target = try Transcript("tgt-attach")
         let (node1, node2) = (target.reservations("node1"), target.reservations("node2"))
         try VolumeReservations(paths: [node1]).check()
         #expect(try !node1.register(key1).isPersistent)
@@ -34,14 +34,14 @@ import Testing
     }
 
     @Test func readsCapabilities() throws {
-        let target = try Transcript("attach")
+        let target = try Transcript("tgt-attach")
         let capabilities = try target.reservations("node1").readCapabilities()
         #expect(!capabilities.canPersist && !capabilities.isPersistent)
         #expect(capabilities.kinds == Set(PersistentReservation.Kind.allCases))
     }
 
     @Test func asksAgainWhenNotAllKeysCame() throws {
-        let target = try Transcript("truncated")
+        let target = try Transcript("tgt-truncated")
         for _ in 1...4 { _ = target.passNext() }
         let keys = try target.reservations("node1").readKeys(firstAllocationBytes: 16)
         #expect(keys.keys == [key1, key2])
@@ -49,7 +49,7 @@ import Testing
     }
 
     @Test func withoutAbortNothingIsProven() throws {
-        let target = try Transcript("fence")
+        let target = try Transcript("tgt-fence")
         for _ in 1...5 { _ = target.passNext() }
         let fence = ReservationFence(paths: [target.reservations("node1")])
         let outcome = fence.fence(victims: [key2], own: key1)
@@ -62,7 +62,7 @@ import Testing
     }
 
     @Test func preemptedPathIsFencedAndRegistersAnew() throws {
-        let target = try Transcript("preempt")
+        let target = try Transcript("tgt-preempt")
         let (node1, node2) = (target.reservations("node1"), target.reservations("node2"))
         for _ in 1...5 { _ = target.passNext() }
         try node1.preempt(own: key1, victim: key2)
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func anotherClustersReservationIsNamed() throws {
-        let target = try Transcript("foreign")
+        let target = try Transcript("tgt-foreign")
         for _ in 1...3 { _ = target.passNext() }
         let node1 = target.reservations("node1")
         _ = target.passNext()

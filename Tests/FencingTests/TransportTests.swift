@@ -19,7 +19,7 @@ import Testing
         #expect(
             try check.response(path: "sda")
                 == .init(
-                    status: 2, sense: unitAttention.sense, data: [1]))
+                    status: 2, sense: unitAttention.sense))
         #expect(try result().response(path: "sda") == .init(status: 0, data: [1]))
     }
 

@@ -1,8 +1,8 @@
 // Sends SCSI commands to an iSCSI target, over one session per initiator name, and prints what the
-// target answered. How the *.txt beside it were recorded; README.md has the commands.
+// target answered. How the tgt-*.txt beside it were recorded; README.md has the commands.
 //
-//     cc -o iscsi-scsi iscsi-scsi.c -liscsi
-//     iscsi-scsi PORTAL TARGET LUN < commands > transcript
+//     cc -o tgt-iscsi tgt-iscsi.c -liscsi
+//     tgt-iscsi PORTAL TARGET LUN < commands > transcript
 //
 // A line of input: "PATH > CDB [DATA]", in hexadecimal. Lines of output: the same, then
 // "PATH < STATUS sense=HEX data=HEX". Empty lines and comments (#) are copied.
