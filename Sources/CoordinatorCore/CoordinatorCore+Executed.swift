@@ -221,7 +221,8 @@ extension CoordinatorCore {
         switch task.purpose {
         case .removeHidden(let file):
             files[file]?.isHidden = false
-        case .settleLost(let file, _):
+        case .settleLost(let file, _, let session):
+            if files[file]?.growth?.session == session { files[file]?.growth = nil }
             if case .performed(_, let size?) = result { files[file]?.sizeBytes = size }
         case .request:
             break

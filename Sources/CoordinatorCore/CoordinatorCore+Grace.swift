@@ -9,8 +9,8 @@ struct Grace: Sendable {
     /// What has to wait, in the order of its coming. Each session's share is bounded by
     /// ``Limits/requestsPerSessionMaximum``.
     var held: [CoordinatorCore.Request] = []
-    /// Lengthened files whose growth nobody has reclaimed, with the sizes that others were shown.
-    var grown: [FileHandle: UInt64] = [:]
+    /// Lengthened files whose growth nobody has reclaimed.
+    var grown: [FileHandle: GrownFile] = [:]
 }
 
 extension Operation {
@@ -36,7 +36,7 @@ extension CoordinatorCore {
         precondition(sessions.isEmpty && tasks.isEmpty, "the start comes first")
         var grace = Grace(waitingFor: Set(attached))
         for file in hidden { files[file] = FileState(isHidden: true) }
-        for file in grown { grace.grown[file.file] = file.visibleSizeBytes }
+        for file in grown { grace.grown[file.file] = file }
         for found in outcomes where grace.waitingFor.contains(found.key.session.name) {
             var slot = SessionSlot(
                 sequence: found.key.sequence, state: .recorded(found.outcome))
@@ -59,10 +59,10 @@ extension CoordinatorCore {
         guard let ended = grace, ended.waitingFor.isEmpty else { return }
         grace = nil
         recorded = [:]
-        for (file, size) in ended.grown.sorted(by: { $0.key.description < $1.key.description }) {
-            let report = WriteReport(grownSizeBytes: size)
+        for (file, note) in ended.grown.sorted(by: { $0.key.description < $1.key.description }) {
+            let report = WriteReport(grownSizeBytes: note.visibleSizeBytes)
             if files[file] == nil { files[file] = FileState() }
-            startInternal(.settleLost(file, report), on: file, &actions)
+            startInternal(.settleLost(file, report, of: nil), on: file, &actions)
         }
         for file in files.keys.sorted(by: { $0.description < $1.description }) {
             forgetIfUnused(file, &actions)
@@ -106,7 +106,11 @@ extension CoordinatorCore {
             if let growth = state.growth {
                 guard growth.session == session else { return .stale }
             } else {
-                guard let visible = grace?.grown.removeValue(forKey: file) else { return .stale }
+                // A growth that was given back and settled may be told again: another's it is not.
+                guard let note = grace?.grown[file], note.holder ?? session.name == session.name
+                else { return .stale }
+                grace?.grown[file] = nil
+                let visible = note.visibleSizeBytes
                 state.growth = Growth(
                     session: session, visibleSizeBytes: visible,
                     allocatedEndBytes: max(claim.allocatedEndBytes, visible))

@@ -13,7 +13,12 @@ extension CoordinatorCore {
             } else {
                 execute(id, .removeHidden(file), .executing, &actions)
             }
-        case .settleLost(let file, let report):
+        case .settleLost(let file, let report, let session):
+            if let session, files[file]?.growth?.session != session {
+                // Another task has settled it on its way.
+                finish(id, nil, &actions)
+                return
+            }
             execute(id, .settle(file, report), .executing, &actions)
         case .request(let session, _, let operation):
             proceed(id, task, session, operation, &actions)
@@ -103,7 +108,11 @@ extension CoordinatorCore {
                 }
                 tasks[id]?.hasRecalled = true
                 tasks[id]?.stage = .recalling
-                for recall in wanted { send(recall, for: id, &actions) }
+                let recalls = wanted.map { send($0, for: id, &actions) }
+                // A session that has ended owes nothing; what it held of the file's growth is cut.
+                for recall in recalls where hasEnded(recall) {
+                    answered(recall, WriteReport(), &actions)
+                }
                 return
             }
         }

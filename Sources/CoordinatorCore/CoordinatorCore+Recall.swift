@@ -41,7 +41,7 @@ extension CoordinatorCore {
 
     mutating func send(
         _ wanted: WantedRecall, for task: TaskID, _ actions: inout [CoordinatorAction]
-    ) {
+    ) -> RecallID {
         let generation =
             wanted.range == nil ? nil : files[wanted.file]?.nextGeneration()
         let pending = PendingRecall(
@@ -49,7 +49,13 @@ extension CoordinatorCore {
             generation: generation ?? LayoutGeneration(0))
         let id = newRecall(pending)
         tasks[task]?.outstanding.insert(id)
-        ask(id, pending, &actions)
+        if sessions.contains(wanted.session) { ask(id, pending, &actions) }
+        return id
+    }
+
+    /// Whether a recall asks a session that is no more.
+    func hasEnded(_ recall: RecallID) -> Bool {
+        recalls[recall].map { !sessions.contains($0.session) } ?? false
     }
 
     private func ask(

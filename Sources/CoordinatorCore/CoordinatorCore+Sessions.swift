@@ -26,14 +26,11 @@ extension CoordinatorCore {
             guard var state = files[file] else { continue }
             state.opens[session] = nil
             state.layouts[session] = nil
-            var lost: WriteReport?
-            if let growth = state.growth, growth.session == session {
-                state.growth = nil
-                lost = WriteReport(grownSizeBytes: growth.visibleSizeBytes)
-            }
             files[file] = state
-            if let lost {
-                startInternal(.settleLost(file, lost), on: file, &actions)
+            // The growth counts until the file is cut: by a task that meets it before, or by this.
+            if let growth = state.growth, growth.session == session {
+                let lost = WriteReport(grownSizeBytes: growth.visibleSizeBytes)
+                startInternal(.settleLost(file, lost, of: session), on: file, &actions)
             }
             forgetIfUnused(file, &actions)
         }

@@ -43,10 +43,13 @@ public struct GrownFile: Hashable, Sendable {
     public var file: FileHandle
     /// The size that everybody but the growth's holder had been shown.
     public var visibleSizeBytes: UInt64
+    /// The name of the growth's holder, who alone may reclaim it; nil: it is not known.
+    public var holder: String?
 
-    public init(file: FileHandle, visibleSizeBytes: UInt64) {
+    public init(file: FileHandle, visibleSizeBytes: UInt64, holder: String? = nil) {
         self.file = file
         self.visibleSizeBytes = visibleSizeBytes
+        self.holder = holder
     }
 }
 

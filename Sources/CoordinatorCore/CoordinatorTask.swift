@@ -9,7 +9,7 @@ struct CoordinatorTask: Sendable {
         /// A hidden file's last open is gone.
         case removeHidden(FileHandle)
         /// A session ended while it held a file's growth.
-        case settleLost(FileHandle, WriteReport)
+        case settleLost(FileHandle, WriteReport, of: NodeIdentity?)
     }
 
     enum Stage: Sendable {

@@ -32,7 +32,10 @@ extension FilterCore {
     /// Everything is kept, and used: what was granted was durable, and nothing changes before this
     /// node has told the next coordinator what it holds.
     public mutating func leaveCoordinator() {
-        for slot in files.indices { files[slot].lastRecall = LayoutGeneration(0) }
+        for slot in files.indices {
+            files[slot].lastRecall = LayoutGeneration(0)
+            files[slot].lastGrant = LayoutGeneration(0)
+        }
     }
 
     /// The files of which this node has something to tell a new coordinator.

@@ -43,6 +43,7 @@ extension FilterCore {
             SectorMap.isValid(range: grant.range, extents: grant.extents)
         else { return false }
         if let request, request.returnCount != files[slot].returnCount { return false }
+        files[slot].lastGrant = max(files[slot].lastGrant, grant.generation)
         if !grant.range.isEmpty {
             files[slot].map.insert(range: grant.range, extents: grant.extents)
         }
@@ -74,6 +75,11 @@ extension FilterCore {
             return EndedRecall(ticket: ticket, report: WriteReport())
         }
         let slot = Int(file.number)
+        if generation < files[slot].lastGrant {
+            // No grant of a file is made while a recall of it is open: this is a late copy of one
+            // that was answered, and nobody waits for what it would give up.
+            return EndedRecall(ticket: ticket, report: WriteReport())
+        }
         files[slot].lastRecall = max(files[slot].lastRecall, generation)
         return giveUp(
             file, range, isVoluntary: false, ticket: ticket, nowNanoseconds: nowNanoseconds)

@@ -31,6 +31,8 @@ struct FilterFile: Sendable {
     var unconfirmedReturns = 0
     /// The newest recall that came, see rule order-of-grant-and-recall.
     var lastRecall = LayoutGeneration(0)
+    /// The newest grant that was taken.
+    var lastGrant = LayoutGeneration(0)
     var flightCount = 0
     var lastWriteNanoseconds: UInt64?
     var pendingRecalls: [PendingRecall] = []

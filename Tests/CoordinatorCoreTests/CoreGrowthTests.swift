@@ -127,8 +127,28 @@ struct CoreGrowthTests {
         let asked = fixture.request(node2, .attributes(file))
         #expect(asked.recalls.count == 1)
         // Cut to what others last saw, and only then shown to who asked.
-        let stat = fixture.send(.sessionEnded(node1))
+        let settling = fixture.send(.sessionEnded(node1))
+        #expect(settling.commands == [.settle(file, WriteReport(grownSizeBytes: block))])
+        let stat = try fixture.end(settling, .performed(.done, sizeBytes: block))
         #expect(stat.commands == [.perform(.attributes(file))])
+        // The cut that the end of the session asks for has been made.
+        let last = try fixture.end(
+            stat, .performed(.attributes(Fixture.attributes(file, size: block)), sizeBytes: block))
+        #expect(last.commands.isEmpty)
+        #expect(fixture.core.taskCount == 0)
+    }
+
+    /// A task that holds the file when its growth's session ends does not grant what will be cut off.
+    @Test func lostGrowthIsNotGranted() throws {
+        let fixture = Fixture()
+        try fixture.grow(node1, file, blocks: 1, by: 8)
+        try fixture.open(node2, file, size: 9 * block)
+        let asked = fixture.request(node2, .layoutGet(file, Fixture.blocks(0..<9)))
+        #expect(asked.recalls.count == 1)
+        let settling = fixture.send(.sessionEnded(node1))
+        #expect(settling.commands == [.settle(file, WriteReport(grownSizeBytes: block))])
+        let mapping = try fixture.end(settling, .performed(.done, sizeBytes: block))
+        #expect(mapping.commands == [.map(file, Fixture.blocks(0..<9))])
     }
 
     /// The session ends while its file is being lengthened: nobody would ever give that back.

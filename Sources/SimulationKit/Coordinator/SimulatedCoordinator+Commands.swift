@@ -96,7 +96,8 @@ extension SimulatedCoordinator {
         case .map(let file, let range):
             return Outcome(result: try map(file, range))
         case .grow(let file, let range, let zerosFrom):
-            return Outcome(result: try grow(file, range, zerosFrom))
+            let holder = message?.session.name ?? ""
+            return Outcome(result: try grow(file, range, zerosFrom, holder))
         case .settle(let file, let report):
             return Outcome(result: try settle(file, report))
         case .stat(let file):
@@ -122,13 +123,13 @@ extension SimulatedCoordinator {
     }
 
     private func grow(
-        _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64
+        _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64, _ holder: String
     ) throws(ErrorCode) -> CommandResult {
         let size = try mount.sizeBytes(file)
         let number = try mount.number(file)
         // The note for the next coordinator comes first.
         if mount.state.growthNotes[number] == nil {
-            mount.state.growthNotes[number] = size
+            mount.state.growthNotes[number] = (size, holder)
             mount.commitInMemory()
         }
         do throws(ErrorCode) {
@@ -155,7 +156,7 @@ extension SimulatedCoordinator {
             if size < (try mount.sizeBytes(file)) {
                 // A crash before the cut must not undo what was reached.
                 if mount.state.growthNotes[number] != nil {
-                    mount.state.growthNotes[number] = size
+                    mount.state.growthNotes[number]?.sizeBytes = size
                     mount.commitInMemory()
                 }
                 try mount.truncate(file, toSizeBytes: size)

@@ -44,8 +44,8 @@ struct FileSystemState {
     var names: [[UInt8]: UInt32] = [:]
     /// Inodes that lost their last name while in use; they have one in the private directory.
     var hidden: Set<UInt32> = []
-    /// Notes of growth under way: the visible sizes.
-    var growthNotes: [UInt32: UInt64] = [:]
+    /// Notes of growth under way: the visible sizes, and whose it is.
+    var growthNotes: [UInt32: (sizeBytes: UInt64, holder: String)] = [:]
     /// The records of exactly-once execution, by node and slot.
     var onceRecords: [OnceSlot: OnceRecord] = [:]
     /// How many mappings each block of the LUN has.
