@@ -69,6 +69,9 @@ public struct CoordinatorCore: Sendable {
         }
     }
 
+    /// What nodes have been asked for and have not answered.
+    public var owedRecalls: [RecallID: NodeIdentity] { recalls.mapValues(\.session) }
+
     public var hasSessions: Bool { !sessions.isEmpty }
 
     public func hasSession(_ session: NodeIdentity) -> Bool { sessions.contains(session) }

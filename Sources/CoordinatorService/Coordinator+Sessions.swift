@@ -41,6 +41,18 @@ extension Coordinator {
         state.withLock { $0.core.hasSession(session) }
     }
 
+    /// The sessions that have owed an answer to a recall for longer than this. Such a node's I/O
+    /// hangs, or the node does: its path, or itself, is to be fenced.
+    public func overdueSessions(seconds: Double) -> [NodeIdentity] {
+        let deadline = ContinuousClock.now - .seconds(seconds)
+        return state.withLock { state in
+            let owed = state.core.owedRecalls
+            state.asked = state.asked.filter { owed[$0.key] != nil }
+            let late = state.asked.filter { $0.value < deadline }.keys.compactMap { owed[$0] }
+            return Set(late).sorted { $0.description < $1.description }
+        }
+    }
+
     /// For a planned move: takes no more requests, and returns once those that are under way have
     /// ended. A node that does not answer a recall holds it up; ``stop()`` ends it all the same, and
     /// what was under way is then the next coordinator's. Waits for locks end here, too.

@@ -36,6 +36,8 @@ public final class Coordinator: Sendable {
         var core: CoordinatorCore
         var ports: [NodeIdentity: any NodePort] = [:]
         var waiting: [RequestKey: Waiting] = [:]
+        /// When nodes were asked for what they owe.
+        var asked: [RecallID: ContinuousClock.Instant] = [:]
         /// Stopping, or no coordinator any more.
         var hasEnded = false
         var draining: [CheckedContinuation<Void, Never>] = []
@@ -159,9 +161,14 @@ public final class Coordinator: Sendable {
         _ session: NodeIdentity, _ recall: RecallID,
         _ question: @escaping @Sendable (any NodePort) async -> WriteReport?
     ) {
-        guard let port = state.withLock({ $0.ports[session] }) else { return }
+        let port = state.withLock { state in
+            if state.asked[recall] == nil { state.asked[recall] = .now }
+            return state.ports[session]
+        }
+        guard let port else { return }
         Task {
             if let report = await question(port) {
+                state.withLock { $0.asked[recall] = nil }
                 handle(.answered(recall, report))
             } else {
                 // Rule fence-before-forget: what a silent node holds stays held.
