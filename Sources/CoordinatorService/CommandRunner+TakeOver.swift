@@ -27,10 +27,7 @@ extension CommandRunner {
                 ])
         }
         return .started(
-            attached: attached, hidden: hidden,
-            grown: grown.map {
-                GrownFile(file: $0.file, visibleSizeBytes: $0.visibleSizeBytes)
-            }, outcomes: outcomes)
+            attached: attached, hidden: hidden, grown: grown, outcomes: outcomes)
     }
 
     private static let proofName = Array("trusted.covol".utf8)

@@ -34,9 +34,11 @@ final class CommandRunner: Sendable {
             handle: volume.rootHandle, attributes: try volume.attributes(volume.rootHandle))
     }
 
-    /// Performs a command. With `once`, its intent and its outcome are recorded around it.
-    func run(_ command: Command, payload: ByteBuffer?, once: OnceKey?) -> CommandOutcome {
-        guard let once else { return attempt(command, payload, recordsHidden: nil) }
+    /// Performs a command for a node. With `once`, its intent and its outcome are recorded around it.
+    func run(
+        _ command: Command, payload: ByteBuffer?, once: OnceKey?, node: String = ""
+    ) -> CommandOutcome {
+        guard let once else { return attempt(command, payload, nil, node) }
         let hadIntent: Bool
         do throws(ErrorCode) {
             let intent = try IntentResolver.intent(
@@ -46,7 +48,7 @@ final class CommandRunner: Sendable {
         } catch {
             return CommandOutcome(result: .failed(error))
         }
-        let outcome = attempt(command, payload, recordsHidden: once)
+        let outcome = attempt(command, payload, once, node)
         let ended = IntentResolver.outcome(
             of: command, outcome.result, hadIntent: hadIntent || command.makesHidden)
         do throws(ErrorCode) {
@@ -69,17 +71,17 @@ final class CommandRunner: Sendable {
     }
 
     private func attempt(
-        _ command: Command, _ payload: ByteBuffer?, recordsHidden once: OnceKey?
+        _ command: Command, _ payload: ByteBuffer?, _ once: OnceKey?, _ node: String
     ) -> CommandOutcome {
         do throws(ErrorCode) {
-            return try perform(command, payload, once)
+            return try perform(command, payload, once, node)
         } catch {
             return CommandOutcome(result: .failed(error))
         }
     }
 
     private func perform(
-        _ command: Command, _ payload: ByteBuffer?, _ once: OnceKey?
+        _ command: Command, _ payload: ByteBuffer?, _ once: OnceKey?, _ node: String
     ) throws(ErrorCode) -> CommandOutcome {
         switch command {
         case .perform(.createUnnamed(let parent, let mode, let creator, let open)):
@@ -117,7 +119,7 @@ final class CommandRunner: Sendable {
         case .map(let file, let range):
             return CommandOutcome(result: try map(file, range))
         case .grow(let file, let range, let zerosFrom):
-            return CommandOutcome(result: try grow(file, range, zerosFrom))
+            return CommandOutcome(result: try grow(file, range, zerosFrom, node))
         case .settle(let file, let report):
             return CommandOutcome(result: try settle(file, report))
         case .stat(let file):
@@ -172,10 +174,11 @@ final class CommandRunner: Sendable {
     /// Lengthens a file to the end of the range, with zeros that are written; what lies before them
     /// stays a hole. On a full volume the file stays as long as it was.
     private func grow(
-        _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64
+        _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64, _ node: String
     ) throws(ErrorCode) -> CommandResult {
         let size = try volume.attributes(file).sizeBytes
-        let isNew = try directory.growth.begin(file, visibleSizeBytes: size)
+        let isNew = try directory.growth.begin(
+            file, visibleSizeBytes: size, holder: node)
         do throws(ErrorCode) {
             try volume.truncate(file, toSizeBytes: range.endBytes)
             let end = ByteRange(start: 0, end: size).wholeBlocks(Limits.blockSizeBytes).endBytes

@@ -191,7 +191,8 @@ public final class Coordinator: Sendable {
         let outcome =
             command.isManyChanges
             ? commit.withoutFlush { runner.run(command, payload: payload, once: once) }
-            : runner.run(command, payload: payload, once: once)
+            : runner.run(
+                command, payload: payload, once: once, node: key?.session.name ?? "")
         if let number { commit.end(number) }
         if let error = outcome.result.doubtfulError {
             do {

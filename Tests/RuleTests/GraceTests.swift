@@ -154,7 +154,18 @@ extension RealVolumes {
                     }
                     return file
                 }
-                try await fixture.life(crashes: false) { coordinator, volume in
+                try await fixture.life(attached: ["node1"], crashes: false) {
+                    coordinator, volume in
+                    // It was given back; that the answer was lost does not bring it back.
+                    let claim = GrowthClaim(
+                        visibleSizeBytes: 0, allocatedEndBytes: 64 * Self.block)
+                    let told = try await node.join(
+                        coordinator,
+                        reclaiming: [
+                            .open(file, OpenID(1)),
+                            .reclaimLayout(file, [.everything], growth: claim),
+                        ])
+                    #expect(told == [.done, .failed(.stale), .done])
                     let size = try await FeatureSupport.eventually {
                         try coordinator.pool.perform {
                             let size = try volume.attributes(file).sizeBytes
@@ -162,6 +173,36 @@ extension RealVolumes {
                         }
                     }
                     #expect(size == 5 * Self.block)
+                    coordinator.endSession(node.identity)
+                }
+            }
+        }
+
+        /// Its holder's name is in the note: another node's stale claim is not taken for it.
+        @Test(arguments: FileSystemKind.allCases) func anothersGrowth(
+            _ kind: FileSystemKind
+        ) async throws {
+            try await CrashFixture.run(kind) { fixture in
+                let (node, other) = (PersistentNode("node1"), PersistentNode("node2"))
+                let file = try await fixture.life { coordinator, _ in
+                    for one in [node, other] { _ = try await one.join(coordinator) }
+                    let file = try await Self.create("file", coordinator, node, OpenID(1))
+                    _ = await node.call(.layoutGrow(file, Self.range(64)))
+                    return file
+                }
+                try await fixture.life(attached: ["node1", "node2"], crashes: false) {
+                    coordinator, _ in
+                    let claim = GrowthClaim(
+                        visibleSizeBytes: 0, allocatedEndBytes: 64 * Self.block)
+                    let told: [VolumeProtocol.Operation] = [
+                        .open(file, OpenID(1)),
+                        .reclaimLayout(file, [.everything], growth: claim),
+                    ]
+                    let refused = try await other.join(coordinator, reclaiming: told)
+                    #expect(refused == [.done, .failed(.stale), .done])
+                    let taken = try await node.join(coordinator, reclaiming: told)
+                    #expect(taken == [.done, .done, .done])
+                    for one in [node, other] { coordinator.endSession(one.identity) }
                 }
             }
         }
