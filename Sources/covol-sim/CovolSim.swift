@@ -22,7 +22,12 @@ struct CovolSim: AsyncParsableCommand {
                 if result.violation != nil { throw ExitCode.failure }
                 return
             }
-            let report = await SimulationRunner.run(seeds: seeds, from: start)
+            var count = 0
+            let report = await SimulationRunner.run(seeds: seeds, from: start) { result in
+                count += 1
+                if let failure = result.failure { print(failure) }
+                if count % 1000 == 0 { print("\(count) seeds") }
+            }
             print(report)
             if !report.failures.isEmpty { throw ExitCode.failure }
         }

@@ -152,4 +152,7 @@ public struct RunResult: Sendable {
     public var eventCount: Int
     public var counts: RunCounts
     public var trace: [TraceLine]
+
+    /// The violation with the seed that replays it; nil: there is none.
+    public var failure: String? { violation.map { "SEED=\(seed): \($0)" } }
 }

@@ -14,11 +14,15 @@ public enum SimulationRunner {
 
     /// Runs seeds side by side; stops after some violations.
     public static func run(
-        seeds count: Int, from start: UInt64, failuresMaximum: Int = 5
+        seeds count: Int, from start: UInt64, failuresMaximum: Int = 5,
+        onResult: (RunResult) -> Void = { _ in }
     ) async -> SeedsReport {
         var report = SeedsReport(start: start)
         await inPieces(count: count, from: start) { [] } then: { results in
-            for result in results { report.add(result) }
+            for result in results {
+                report.add(result)
+                onResult(result)
+            }
             return report.failures.count < failuresMaximum
         }
         return report
@@ -100,16 +104,11 @@ public struct SeedsReport: Sendable, CustomStringConvertible {
     }
 
     public var description: String {
-        var lines = failures.map { failure in
-            "SEED=\(failure.seed): \(failure.violation.map { "\($0)" } ?? "")"
-        }
-        lines.append(
-            "\(seedCount) seeds from \(start): \(failures.count) with a violation; "
-                + "\(eventCount) events; direct reads \(counts.directReads), writes "
-                + "\(counts.directWrites); redirected reads \(counts.redirectedReads), writes "
-                + "\(counts.redirectedWrites); acknowledged operations \(counts.operations), "
-                + "recalls \(counts.recalls), mounts \(counts.mounts), fences \(counts.fences)")
-        return lines.joined(separator: "\n")
+        "\(seedCount) seeds from \(start): \(failures.count) with a violation; "
+            + "\(eventCount) events; direct reads \(counts.directReads), writes "
+            + "\(counts.directWrites); redirected reads \(counts.redirectedReads), writes "
+            + "\(counts.redirectedWrites); acknowledged operations \(counts.operations), "
+            + "recalls \(counts.recalls), mounts \(counts.mounts), fences \(counts.fences)"
     }
 }
 
