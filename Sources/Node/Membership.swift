@@ -15,6 +15,8 @@ actor Membership {
     private var lease: LeaseID?
     /// What else stands under the lease, to be put again with a new one.
     private var published: [String: [UInt8]] = [:]
+    /// Keys that are being written.
+    private var writing: Set<String> = []
     /// No peer is reached: the lease is left to lapse, so that the others can go on.
     private var isIsolated = false
     private let current: Mutex<MembershipLease>
@@ -111,20 +113,31 @@ actor Membership {
         _ = try? await store.revokeLease(given)
     }
 
-    /// Puts a value that is there as long as this node is.
+    /// Puts a value that is there as long as this node is. Of values that come while one is being
+    /// written only the newest counts.
     func publish(_ key: String, _ value: [UInt8]) async {
         guard published[key] != value else { return }
         published[key] = value
-        guard let lease else { return }
-        do {
-            _ = try await store.put(key, value, lease: lease)
-        } catch StoreError.leaseNotFound {
-            // It is put again with the next lease.
-        } catch {
-            log.warning(
-                "a state was not published", metadata: ["key": "\(key)", "error": "\(error)"])
-            published[key] = nil
+        guard writing.insert(key).inserted else { return }
+        defer { writing.remove(key) }
+        var written: [UInt8]?
+        while let lease, let newest = published[key], newest != written {
+            do {
+                _ = try await store.put(key, newest, lease: lease)
+                written = newest
+            } catch StoreError.leaseNotFound {
+                // It is put again with the next lease.
+                return
+            } catch {
+                log.warning(
+                    "a state was not published", metadata: ["key": "\(key)", "error": "\(error)"])
+                // The next one that comes is another than this, whatever it is.
+                published[key] = nil
+                return
+            }
         }
+        // Withdrawn in the meantime: what was written last goes as well.
+        if published[key] == nil { _ = try? await store.delete(key) }
     }
 
     func withdraw(_ key: String) async {
