@@ -50,7 +50,7 @@ struct ShapeTests {
             ClusterEventKind.allCases.map(\.rawValue) == [
                 "node-joined", "node-left", "node-lost", "node-forgotten", "fenced",
                 "fence-failed", "coordinator-moved", "coordinator-lost", "coordinator-took-over",
-                "failover-waits", "redirected", "direct", "path-lost", "path-back",
+                "failover-waits", "redirected", "direct", "opens-lost", "path-lost", "path-back",
                 "volume-added", "volume-removed", "volume-renamed", "volume-changed",
                 "store-lost", "store-back",
             ])
