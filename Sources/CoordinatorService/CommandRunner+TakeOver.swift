@@ -36,8 +36,15 @@ extension CommandRunner {
     /// block is read past every cache.
     func proveWritable() throws(ErrorCode) {
         let value = Array("\(Timestamp.now)".utf8)
-        try volume.setExtendedAttribute(Self.proofName, of: directory.handle, to: value)
+        do throws(ErrorCode) {
+            try volume.setExtendedAttribute(Self.proofName, of: directory.handle, to: value)
+        } catch .noSpace {}
         try volume.sync()
+        try proveReadable()
+    }
+
+    /// Reads a block of the LUN, past every cache. Blocks as long as the LUN hangs.
+    func proveReadable() throws(ErrorCode) {
         let descriptor = open(volume.device, O_RDONLY | covol_o_direct | O_CLOEXEC)
         guard descriptor >= 0 else { throw ErrorCode(errno) }
         defer { close(descriptor) }

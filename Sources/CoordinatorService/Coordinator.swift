@@ -47,6 +47,7 @@ public final class Coordinator: Sendable {
     let runner: CommandRunner
     let pool: WorkerPool
     private let commit: GroupCommit
+    private let monitor: HangMonitor
     private let rules: SafetyRules
     let log: Logger
     private let onFailure: @Sendable (ErrorCode) -> Void
@@ -76,11 +77,16 @@ public final class Coordinator: Sendable {
             pool.stop()
             throw error
         }
-        commit = GroupCommit { () throws(ErrorCode) in try volume.sync() }
+        let monitor = HangMonitor { [runner] () throws(ErrorCode) in try runner.proveReadable() }
+        self.monitor = monitor
+        commit = GroupCommit { () throws(ErrorCode) in
+            try monitor.step { Result { () throws(ErrorCode) in try volume.sync() } }.get()
+        }
         state = Mutex(State(core: CoordinatorCore(rules: rules)))
         self.rules = rules
         self.log = log
         self.onFailure = onFailure
+        monitor.start { [weak self] error in self?.fail(error) }
         handle(start)
     }
 
@@ -188,17 +194,20 @@ public final class Coordinator: Sendable {
         }
         let payload = key.flatMap { key in state.withLock { $0.waiting[key]?.payload } }
         let number = command.isChange ? commit.begin() : nil
-        let outcome =
+        let node = key?.session.name ?? ""
+        let outcome = monitor.step {
             command.isManyChanges
-            ? commit.withoutFlush { runner.run(command, payload: payload, once: once) }
-            : runner.run(
-                command, payload: payload, once: once, node: key?.session.name ?? "")
+                ? commit.withoutFlush {
+                    runner.run(command, payload: payload, once: once, node: node)
+                } : runner.run(command, payload: payload, once: once, node: node)
+        }
         if let number { commit.end(number) }
         if let error = outcome.result.doubtfulError {
-            do {
-                try runner.proveWritable()
-            } catch {
-                fail(error)
+            let proof = monitor.step {
+                Result { [runner] () throws(ErrorCode) in try runner.proveWritable() }
+            }
+            if case .failure(let failure) = proof {
+                fail(failure)
                 return
             }
             log.error(
@@ -249,6 +258,7 @@ public final class Coordinator: Sendable {
     /// False: one still hangs in the kernel, and keeps the mount.
     public func abandon(timeoutSeconds: Double) -> Bool {
         _ = endAll()
+        monitor.stop()
         let deadline = ServiceDeadline(seconds: timeoutSeconds)
         let (hasEnded, hasCommitted) = (pool.stop(by: deadline), commit.stop(by: deadline))
         return hasEnded && hasCommitted

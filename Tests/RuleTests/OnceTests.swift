@@ -160,6 +160,9 @@ extension RealVolumes {
                     crashes: false, onFailure: { _ in failures.withLock { $0 += 1 } }
                 ) { coordinator, volume in
                     _ = try await node.join(coordinator)
+                    try coordinator.pool.perform { [runner = coordinator.runner] in
+                        try runner.proveWritable()
+                    }
                     try volume.shutdown(.noLogFlush)
                     let name = NameInDirectory(
                         parent: coordinator.root.handle, name: Array("made".utf8))
