@@ -85,6 +85,8 @@ import Testing
         #expect(configuration.devices == ["/tmp/a/lun.img": "/tmp/a/lun/node2"])
         #expect(configuration.reservationSocket == "/tmp/a/lun.sock")
         #expect(configuration.reservationPath == "node2")
+        // The LUN's reservations fence; without them the processes' ends do.
+        #expect(configuration.fence == nil)
         #expect(plan.lunDevice == "/tmp/a/lun.img")
         options.memory = true
         let inMemory = LabPlan(directory: "/tmp/a", id: 7, options: options)

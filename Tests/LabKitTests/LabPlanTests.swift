@@ -53,7 +53,7 @@ import Testing
                     node: "node1", cluster: "lab-7", root: "/tmp/a/node1",
                     state: "/tmp/a/node1/state", socket: "/tmp/a/node1/covold.sock",
                     store: "/tmp/a/store/store.sock", listen: ["10.7.0.1:7400"],
-                    certificates: "/tmp/a/node1/pki", logLevel: "info"))
+                    certificates: "/tmp/a/node1/pki", logLevel: "info", fence: "process"))
     }
 
     @Test func commandsOnANodeAreBoundToIt() {
