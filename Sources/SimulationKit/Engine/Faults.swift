@@ -55,6 +55,14 @@ final class Faults {
             cut(
                 others.filter { $0 != kept }.map { (node.index, $0) },
                 simulation.random.chance(0.3) ? short : long)
+        case .stranded:
+            let index = node.index
+            simulation.lun.setFault(.hanging, node: index)
+            simulation.after(long) { [simulation] in
+                simulation.lun.setFault(.none, node: index)
+            }
+            let others = [0, 1, 2, SimulatedNetwork.store].filter { $0 != index }
+            cut(others.map { (index, $0) }, long + simulation.random.within(0...short))
         case .move:
             let target = simulation.random.pick(simulation.nodes)
             simulation.trace("operator", "move to \(target.name)")

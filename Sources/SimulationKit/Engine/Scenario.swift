@@ -19,12 +19,18 @@ struct Scenario {
     var operations: [(WorkloadOperation, Int)] = []
     var fileCount = 4
     var writeBackPeriod: UInt64 = .milliseconds(150)
-    /// Renewals of leases may take this long to be answered.
+    /// How likely the answer to the renewal of a lease takes nearly as long as the lease.
     var slowStoreChance = 0.0
+    /// How long a fence takes at most, from its decision on.
+    var fenceMaximum: UInt64 = .milliseconds(5)
+    /// After which time direct I/O hangs.
+    var overdueNanoseconds: UInt64 = .milliseconds(400)
 
     enum Fault: Hashable, CaseIterable {
         case hostPower, daemonKill, daemonPause, longPause, pathFail, pathHang, partition, isolate
         case move
+        /// A node loses the network and its path at once.
+        case stranded
     }
 
     enum WorkloadOperation: Hashable, CaseIterable {
@@ -50,9 +56,11 @@ struct Scenario {
         }
         if random.chance(0.4) { lostMessageChance = random.pick([0.001, 0.01]) }
         writeBackPeriod = .milliseconds(random.pick([20, 150, 800]))
-        isLeaseOnly = random.chance(0.25)
+        isLeaseOnly = random.chance(0.3)
         lateMaximum = isLeaseOnly ? .milliseconds(300) : .milliseconds(random.pick([500, 4000]))
-        if random.chance(0.3) { slowStoreChance = 0.15 }
+        if random.chance(0.4) { slowStoreChance = 0.4 }
+        fenceMaximum = .milliseconds(random.pick([5, 5, 500, 3000]))
+        overdueNanoseconds = .milliseconds(random.pick([400, 400, 5000]))
         if random.chance(0.85) {
             faultPeriod = .milliseconds(random.pick([1500, 3000, 6000]))
             faults = Self.faultWeights(&random)

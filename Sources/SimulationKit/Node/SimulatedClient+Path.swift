@@ -44,7 +44,7 @@ extension SimulatedClient {
                 completion(status, found)
             }
         }
-        host.after(Self.overdueNanoseconds) { [self] in
+        host.after(simulation.scenario.overdueNanoseconds) { [self] in
             guard !flight.isOver, !flight.isOverdue else { return }
             flight.isOverdue = true
             simulation.trace(host.name, "a direct \(flight.isWrite ? "write" : "read") hangs")
@@ -55,8 +55,6 @@ extension SimulatedClient {
             perform(actions)
         }
     }
-
-    static let overdueNanoseconds: UInt64 = .milliseconds(400)
 
     /// Tells the filter that an I/O has ended, once.
     func release(_ flight: DirectFlight, succeeded: Bool) {

@@ -112,7 +112,14 @@ extension SimulatedHost {
         _ victim: NodeIdentity, _ scope: FenceScope, _ key: UInt64,
         _ end: @escaping (Bool) -> Void
     ) {
-        after(simulation.random.within(.microseconds(100) ... .milliseconds(5))) { [self] in
+        let maximum = simulation.scenario.fenceMaximum
+        after(simulation.random.within(.microseconds(100)...maximum)) { [self] in
+            // Alone, the end of the earlier process has to do: rule drained-before-rejoin has seen
+            // that nothing of it is in flight.
+            if victim.name == name, simulation.random.chance(0.5) {
+                recordFence(victim, scope, key, end)
+                return
+            }
             // A path does not preempt itself: for an earlier life of its own another node does.
             let others = simulation.nodes.filter { $0.isRunning && $0.name != victim.name }
             let agent = victim.name == name ? others.first?.index : index

@@ -130,9 +130,11 @@ final class ModelLUN {
         }
     }
 
-    /// Without reservations every queue is bounded (rule of section 5): what hangs ends by itself.
+    /// Without reservations the queues of writes are bounded (DESIGN, section 5): one that hangs ends
+    /// by itself. A read may be repeated below us for as long as it takes.
     private func hold(_ id: UInt64) {
         flights[id]?.isHeld = true
+        if case .read? = flights[id]?.payload { return }
         guard !isReserved else { return }
         simulation.after(simulation.scenario.lateMaximum) { [unowned self] in
             guard let flight = flights[id], flight.isHeld else { return }
