@@ -30,11 +30,14 @@ public struct LabNode: Sendable {
         _ words: [String], input: [UInt8] = [],
         timeoutSeconds: Double = LabLimits.commandSeconds
     ) async throws(LabError) -> CommandResult {
-        let directory = lab.plan.directory
+        let (directory, lun) = (lab.plan.directory, lab.plan.lunDirectory)
         let command = Command(
             words, environment: environment, workingDirectory: plan.directory,
             networkNamespace: plan.namespace, input: input, timeoutSeconds: timeoutSeconds)
-        return try await command.run { try? FUSEConnections.abort(below: directory) }
+        // The paths to a simulated LUN stay: what hangs in one is the nodes' to deal with.
+        return try await command.run {
+            try? FUSEConnections.abort(below: directory, except: lun)
+        }
     }
 
     /// Runs `covol` bound to this node.

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import Testing
 
 @testable import LabKit
@@ -10,16 +11,28 @@ extension SharedLab {
         isolation: isolated (any Actor)? = #isolation, _ body: (Lab) async throws -> Void
     ) async throws {
         try await use { lab in
+            let directory = lab.plan.directory
+            try require(
+                !broken.withLock { $0.contains(directory) },
+                "not run: an earlier test has broken the lab beyond mending")
             do {
                 try await body(lab)
             } catch {
                 // What went wrong first is what counts.
-                try? await lab.mend()
+                do {
+                    try await lab.mend()
+                } catch {
+                    tell("the lab cannot be mended: \(error)")
+                    broken.withLock { _ = $0.insert(directory) }
+                }
                 throw error
             }
             try await lab.mend()
         }
     }
+
+    /// The directories of labs that a test could not mend.
+    private static let broken = Mutex<Set<String>>([])
 }
 
 extension Lab {
