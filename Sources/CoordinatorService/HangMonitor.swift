@@ -9,9 +9,9 @@ import VolumeModel
 final class HangMonitor: Sendable {
     struct Limits: Sendable {
         /// A step that takes longer is looked into.
-        var stepSeconds = 4.0
+        var stepSeconds = 3.0
         /// A read that takes longer never comes.
-        var readSeconds = 4.0
+        var readSeconds = 3.0
         var lookSeconds = 1.0
     }
 
