@@ -39,14 +39,19 @@ public struct FUSELUNSegment: Sendable {
     public var lunOffsetBytes: UInt64
     public var bufferOffsetBytes: Int
     public var lengthBytes: Int
+    /// Sending it may block the thread that does (a file of another FUSE mount, whose lock a hung
+    /// fsync(2) holds): it is sent by the ring's own threads.
+    public var mayBlock: Bool
 
     public init(
-        descriptor: Int32, lunOffsetBytes: UInt64, bufferOffsetBytes: Int, lengthBytes: Int
+        descriptor: Int32, lunOffsetBytes: UInt64, bufferOffsetBytes: Int, lengthBytes: Int,
+        mayBlock: Bool = false
     ) {
         self.descriptor = descriptor
         self.lunOffsetBytes = lunOffsetBytes
         self.bufferOffsetBytes = bufferOffsetBytes
         self.lengthBytes = lengthBytes
+        self.mayBlock = mayBlock
     }
 }
 
@@ -69,4 +74,5 @@ struct FUSESegmentState {
     var operation = FUSESegmentOperation.read
     /// How often the kernel asked for one more try (EAGAIN, EINTR).
     var retries: UInt8 = 0
+    var mayBlock = false
 }

@@ -33,7 +33,8 @@ extension FUSEWorkerCore {
             to: FUSESegmentState(
                 lunOffsetBytes: segment.lunOffsetBytes, descriptor: segment.descriptor,
                 bufferOffsetBytes: UInt32(segment.bufferOffsetBytes),
-                lengthBytes: UInt32(segment.lengthBytes), operation: operation))
+                lengthBytes: UInt32(segment.lengthBytes), operation: operation,
+                mayBlock: segment.mayBlock))
         queue(index, number)
     }
 
@@ -54,12 +55,13 @@ extension FUSEWorkerCore {
         case .read:
             ring.queueRead(
                 descriptor: segment.descriptor, into: address, lengthBytes: length,
-                offsetBytes: offset, async: segment.retries > 0, userData: userData)
+                offsetBytes: offset, async: segment.retries > 0 || segment.mayBlock,
+                userData: userData)
         case .write, .writeDSync:
             ring.queueWrite(
                 descriptor: segment.descriptor, from: address, lengthBytes: length,
                 offsetBytes: offset, dsync: segment.operation == .writeDSync,
-                async: segment.retries > 0, userData: userData)
+                async: segment.retries > 0 || segment.mayBlock, userData: userData)
         case .flush: ring.queueFlush(descriptor: segment.descriptor, userData: userData)
         }
     }

@@ -49,12 +49,8 @@ public struct PathCore: Sendable {
 
     /// What some I/O waits for; nil: none waits.
     public var waitingFor: String? {
-        guard let lost else { return nil }
-        if lost.needsProof {
-            return
-                "proof that \(lost.awaiting) writes of this node's failed path cannot land any more"
-        }
-        return nil
+        // The same text for however many: it is told with every change.
+        needsProof ? "proof that writes on this node's failed path cannot land any more" : nil
     }
 
     /// A direct operation has failed; without an error, it moved fewer bytes than it should.

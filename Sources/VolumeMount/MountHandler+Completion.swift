@@ -40,11 +40,10 @@ extension MountHandler {
         let now = MonotonicClock.nowNanoseconds
         let ending = state.withLock { state in
             state.direct[index].isCalled = false
-            if case .inFlight = state.direct[index].outcome { return state.overdue(index, now) }
+            if case .inFlight = state.direct[index].outcome { return state.overdue(index) }
             return state.end(index, now)
         }
         guard case .leave = ending.end else { return finish(ending, slot) }
-        perform(ending.actions)
         leave(index, ending.io, slot, now)
     }
 
@@ -146,22 +145,12 @@ extension MountHandler.State {
         return ending
     }
 
-    /// Decides about a direct I/O that takes too long, or whose proof has come.
-    mutating func overdue(_ index: Int, _ now: UInt64) -> MountHandler.Ending {
-        var ending = MountHandler.Ending(io: direct[index])
-        if direct[index].awaitsProof {
-            ending.end = path.needsProof ? .wait : .leave
-            return ending
-        }
-        let verdict = path.overdue(
-            direct[index].operation, nowNanoseconds: now, actions: &ending.actions)
-        followPath()
-        if verdict == .wait {
-            direct[index].awaitsProof = true
-        } else {
-            ending.end = .leave
-        }
-        return ending
+    /// Decides about a direct I/O in flight that was called: a read that takes too long, or a write
+    /// whose proof has come.
+    func overdue(_ index: Int) -> MountHandler.Ending {
+        let io = direct[index]
+        return MountHandler.Ending(
+            end: io.awaitsProof && path.needsProof ? .wait : .leave, io: io)
     }
 
     /// Takes a direct I/O out of the books; its number may be another's at once.

@@ -42,7 +42,7 @@ extension MountHandler {
 
     private func start(_ request: FUSEReadRequest, _ slot: FUSESlot, attempts: Int) {
         let (plan, lun) = state.withLock { state in
-            if state.hasLeaseEnded { return (ReadPlan.redirect, state.descriptor) }
+            if state.hasLeaseEnded { return (ReadPlan.redirect, state.lunUse) }
             let plan = state.filter.planRead(
                 request.file, offsetBytes: request.offsetBytes, lengthBytes: Int(request.sizeBytes))
             switch plan {
@@ -56,14 +56,14 @@ extension MountHandler {
             default:
                 break
             }
-            return (plan, state.descriptor)
+            return (plan, state.lunUse)
         }
         switch plan {
         case .direct(let token, let offset, let blocks, _, _):
             slot.submit(
                 read: FUSELUNSegment(
-                    descriptor: lun, lunOffsetBytes: offset, bufferOffsetBytes: 0,
-                    lengthBytes: blocks),
+                    descriptor: lun.descriptor, lunOffsetBytes: offset, bufferOffsetBytes: 0,
+                    lengthBytes: blocks, mayBlock: lun.mayBlock),
                 tag: UInt64(token.number))
         case .segments(let token, let segments, _, _):
             slot.submit(reads: place(segments, in: slot, lun), tag: UInt64(token.number))
@@ -87,7 +87,7 @@ extension MountHandler {
         }
         let size = Int(request.sizeBytes)
         let (plan, lun) = state.withLock { state in
-            if state.hasLeaseEnded { return (WritePlan.redirect, state.descriptor) }
+            if state.hasLeaseEnded { return (WritePlan.redirect, state.lunUse) }
             let plan = state.filter.planWrite(
                 request.file, offsetBytes: request.offsetBytes, lengthBytes: size)
             switch plan {
@@ -100,15 +100,15 @@ extension MountHandler {
             default:
                 break
             }
-            return (plan, state.descriptor)
+            return (plan, state.lunUse)
         }
         switch plan {
         case .direct(let token, let offset, let blocks):
             zeroTail(slot, from: size, to: blocks)
             slot.submit(
                 write: FUSELUNSegment(
-                    descriptor: lun, lunOffsetBytes: offset, bufferOffsetBytes: 0,
-                    lengthBytes: blocks),
+                    descriptor: lun.descriptor, lunOffsetBytes: offset, bufferOffsetBytes: 0,
+                    lengthBytes: blocks, mayBlock: lun.mayBlock),
                 dsync: request.isDurable, tag: UInt64(token.number))
         case .segments(let token, let segments):
             zeroTail(slot, from: size, to: segments.reduce(0) { $0 + $1.lengthBytes })
@@ -127,7 +127,7 @@ extension MountHandler {
     /// Lays the pieces of a plan out one after another in the slot's buffer; what is not on the LUN is
     /// zeroed there.
     private func place(
-        _ segments: [DirectSegment], in slot: FUSESlot, _ lun: Int32
+        _ segments: [DirectSegment], in slot: FUSESlot, _ lun: LUNUse
     ) -> [FUSELUNSegment] {
         var offset = 0
         var placed: [FUSELUNSegment] = []
@@ -135,8 +135,9 @@ extension MountHandler {
             if let address = segment.lunOffsetBytes {
                 placed.append(
                     FUSELUNSegment(
-                        descriptor: lun, lunOffsetBytes: address, bufferOffsetBytes: offset,
-                        lengthBytes: segment.lengthBytes))
+                        descriptor: lun.descriptor, lunOffsetBytes: address,
+                        bufferOffsetBytes: offset,
+                        lengthBytes: segment.lengthBytes, mayBlock: lun.mayBlock))
             } else {
                 slot.buffer[offset..<offset + segment.lengthBytes]
                     .initializeMemory(as: UInt8.self, repeating: 0)

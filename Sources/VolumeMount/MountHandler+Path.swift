@@ -161,7 +161,8 @@ extension MountHandler {
                 actions += state.handle(probe.opens ? .opened(false) : .probed(.fails))
             }
             actions += state.handle(.tick(inFlight: state.inFlight))
-            return (state.callOverdue(), flushes, actions)
+            let called = state.callOverdue(&actions)
+            return (called, flushes, actions)
         }
         for flush in flushes { flush.continuation.resume(returning: .redirected) }
         for call in called { call.slot.perform(tag: call.tag) }
@@ -218,9 +219,24 @@ extension MountHandler.State {
     }
 
     /// Direct I/O that takes too long, and writes that wait for a proof that is there.
-    mutating func callOverdue() -> [Call] {
+    /// The path is lost with the first: here, not on the worker's thread, which may hang with it.
+    fileprivate mutating func callOverdue(_ actions: inout [PathAction]) -> [Call] {
         guard filter.flightCount > 0 else { return [] }
-        return direct.indices.filter { isOverdue($0) }.compactMap { call($0) }
+        var calls: [Call] = []
+        for index in direct.indices where isOverdue(index) {
+            if !direct[index].awaitsProof {
+                let verdict = path.overdue(
+                    direct[index].operation, nowNanoseconds: MonotonicClock.nowNanoseconds,
+                    actions: &actions)
+                if verdict == .wait {
+                    direct[index].awaitsProof = true
+                    continue
+                }
+            }
+            if let call = call(index) { calls.append(call) }
+        }
+        followPath()
+        return calls
     }
 
     private func isOverdue(_ index: Int) -> Bool {

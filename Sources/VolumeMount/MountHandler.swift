@@ -15,10 +15,10 @@ final class MountHandler: FUSEHandler {
         var path: PathCore
         /// Nil once the mount is over and its I/O has ended.
         var lun: LUNPath? {
-            didSet { descriptor = lun?.descriptor ?? -1 }
+            didSet { lunUse = LUNUse(lun) }
         }
         /// The path's, without counting references.
-        private(set) var descriptor: Int32
+        private(set) var lunUse: LUNUse
         /// Direct reads and writes that the kernel has not ended, whether or not anybody still waits
         /// for them.
         var inFlight = 0
@@ -70,7 +70,7 @@ final class MountHandler: FUSEHandler {
             filter = FilterCore(rules: rules)
             path = PathCore(rules: rules)
             self.lun = lun
-            descriptor = lun.descriptor
+            lunUse = LUNUse(lun)
         }
     }
 

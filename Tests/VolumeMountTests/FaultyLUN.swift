@@ -12,6 +12,9 @@ final class FaultyLUN: FUSEHandler, Sendable {
         case fail(ErrorCode)
         /// Held until ``release(landing:)``.
         case hang
+        /// A write fails at once, and lands nevertheless, with ``landLate()``: unless the path is fenced
+        /// first.
+        case late
     }
 
     struct State {
@@ -23,6 +26,9 @@ final class FaultyLUN: FUSEHandler, Sendable {
         var flushCount = 0
         var held: [Held] = []
         var heldFlushes: [FUSEReplyPort] = []
+        /// Preempted and aborted: nothing gets in until the path has a new key.
+        var isFenced = false
+        var late: [(bytes: [UInt8], offsetBytes: UInt64)] = []
         var hasEnded = false
     }
 
@@ -60,12 +66,33 @@ final class FaultyLUN: FUSEHandler, Sendable {
         for flush in flushes { if landing { flush.ok() } else { flush.error(error) } }
     }
 
+    func landLate() {
+        state.withLock { state in
+            for write in state.late {
+                pwrite(image, write.bytes, write.bytes.count, off_t(write.offsetBytes))
+            }
+            state.late = []
+        }
+    }
+
+    /// What PREEMPT AND ABORT does: held I/O ends, and nothing of it lands.
+    func fence() {
+        state.withLock { state in
+            state.isFenced = true
+            state.late = []
+        }
+        release(landing: false, error: .reservationConflict)
+    }
+
+    func unfence() { state.withLock { $0.isFenced = false } }
+
     func received(read request: FUSEReadRequest, context: FUSEContext, slot: FUSESlot) {
         let held = Held(
             slot: slot, offsetBytes: request.offsetBytes, lengthBytes: Int(request.sizeBytes),
             isWrite: false)
-        let fault = state.withLock { state in
+        let fault: Fault = state.withLock { state in
             state.readCount += 1
+            if state.isFenced { return .fail(.reservationConflict) }
             if state.reads == .hang { state.held.append(held) }
             return state.reads
         }
@@ -76,9 +103,20 @@ final class FaultyLUN: FUSEHandler, Sendable {
         let held = Held(
             slot: slot, offsetBytes: request.offsetBytes, lengthBytes: Int(request.sizeBytes),
             isWrite: true)
-        let fault = state.withLock { state in
+        let fault: Fault = state.withLock { state in
             state.writeCount += 1
-            if state.writes == .hang { state.held.append(held) }
+            if state.isFenced { return .fail(.reservationConflict) }
+            switch state.writes {
+            case .hang: state.held.append(held)
+            case .late:
+                state.late.append(
+                    (Array(slot.buffer[..<held.lengthBytes]), request.offsetBytes))
+            case .ok:
+                // Under the lock: what lands after a fence is nobody's doing.
+                pwrite(
+                    image, slot.buffer.baseAddress!, held.lengthBytes, off_t(held.offsetBytes))
+            case .fail: break
+            }
             return state.writes
         }
         meet(fault, held)
@@ -88,6 +126,7 @@ final class FaultyLUN: FUSEHandler, Sendable {
         switch fault {
         case .ok: perform(held)
         case .fail(let error): held.slot.replyError(error)
+        case .late: held.slot.replyError(.inputOutput)
         case .hang: break
         }
     }
@@ -129,14 +168,16 @@ final class FaultyLUN: FUSEHandler, Sendable {
                 handle: 1,
                 openFlags: FUSEOpenReplyFlags.directIO | FUSEOpenReplyFlags.parallelDirectWrites)
         case .fsync:
-            let fault = state.withLock { state in
+            let fault: Fault = state.withLock { state in
                 state.flushCount += 1
+                if state.isFenced { return .fail(.reservationConflict) }
                 if state.flushes == .hang { state.heldFlushes.append(reply) }
                 return state.flushes
             }
             switch fault {
             case .ok: reply.ok()
             case .fail(let error): reply.error(error)
+            case .late: reply.error(.inputOutput)
             case .hang: break
             }
         case .forget, .batchForget, .interrupt:

@@ -153,4 +153,21 @@ struct HungPathTests {
         close(file)
         await fixture.end()
     }
+
+    /// A write whose failure was reported, and that lands later nevertheless, never covers newer data:
+    /// rule failed-before-redirect, and its control.
+    @Test(arguments: [true, false]) func lateWrite(_ holds: Bool) async throws {
+        let fixture = try await VolumeFixture(
+            rules: holds ? .all : .all.subtracting(.failedBeforeRedirect))
+        let (file, lun) = (try await fixture.open("a"), fixture.lun)
+        fixture.pathGuard.state.withLock { $0.onFence = { lun.fence() } }
+        #expect(await fixture.write(file, 1).wait() == 0)
+        lun.state.withLock { $0.writes = .late }
+        #expect(await fixture.write(file, 2).wait() == 0)
+        #expect(await fixture.write(file, 3).wait() == 0)
+        lun.landLate()
+        #expect(fixture.onImage(1) == (holds ? 3 : 2))
+        close(file)
+        await fixture.end()
+    }
 }

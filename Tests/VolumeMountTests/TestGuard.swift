@@ -9,6 +9,7 @@ final class TestGuard: PathGuard, Sendable {
         var fences = 0
         var restored = 0
         var onFence: @Sendable () -> Void = {}
+        var onRestore: @Sendable () -> Void = {}
     }
 
     let state = Mutex(State())
@@ -23,10 +24,12 @@ final class TestGuard: PathGuard, Sendable {
     }
 
     func restorePath() async -> Bool {
-        state.withLock { state in
+        let (restores, act) = state.withLock { state in
             state.restored += 1
-            return state.restores
+            return (state.restores, state.onRestore)
         }
+        if restores { act() }
+        return restores
     }
 
     var fences: Int { state.withLock { $0.fences } }
