@@ -37,6 +37,9 @@ public struct MembershipLease: Sendable {
         startNanoseconds.map { $0 &+ timings.directStopNanoseconds }
     }
 
+    /// Until when the node is a member; nil: no lease.
+    public var endNanoseconds: UInt64? { startNanoseconds.map { $0 &+ timings.leaseNanoseconds } }
+
     private func isWithin(_ length: UInt64, _ now: UInt64) -> Bool {
         guard let startNanoseconds else { return false }
         return now < startNanoseconds &+ length

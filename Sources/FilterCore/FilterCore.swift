@@ -32,6 +32,9 @@ public struct FilterCore: Sendable {
     /// Where only the node's lease protects the volume: when its direct I/O must stop, in nanoseconds
     /// of the clock that the caller's times are of.
     public var directUntilNanoseconds = UInt64.max
+    /// Until when this node is a member of the cluster by its own clock, as far as it knows. What the
+    /// map alone answers (a hole, the end of the file) no reservation can refuse.
+    public var memberUntilNanoseconds = UInt64.max
 
     /// A direct read or write in flight, over whole blocks.
     struct Flight: Sendable {
@@ -122,6 +125,12 @@ public struct FilterCore: Sendable {
     public func mayDeliver(_ token: DirectToken, nowNanoseconds: UInt64) -> Bool {
         !rules.contains(.validAtCompletion)
             || (!flights[Int(token.number)].isRevoked && nowNanoseconds < directUntilNanoseconds)
+    }
+
+    /// Whether ``ReadPlan/zeros(lengthBytes:)`` and ``ReadPlan/end`` may be answered without the LUN:
+    /// a node that stood still may have been fenced, and the hole filled. Else they are redirected.
+    public func mayAnswerFromMap(nowNanoseconds: UInt64) -> Bool {
+        !rules.contains(.validAtCompletion) || nowNanoseconds < memberUntilNanoseconds
     }
 
     /// The node's lease has lapsed, or its session is over: of what is in flight, no read counts.

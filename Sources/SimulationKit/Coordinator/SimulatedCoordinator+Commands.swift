@@ -50,8 +50,9 @@ extension SimulatedCoordinator {
             let before = mount.state.version
             outcome = try perform(command, message)
             if let message, !command.isOnlyLook {
-                if mount.state.version == before { mount.commitInMemory() }
-                noteEffect(command, message, outcome.result)
+                let hasChanged = mount.state.version != before
+                if !hasChanged { mount.commitInMemory() }
+                noteEffect(command, message, outcome.result, hasChanged: hasChanged)
             }
         } catch {
             if error == .inputOutput { return nil }

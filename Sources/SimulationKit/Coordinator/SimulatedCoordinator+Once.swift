@@ -70,7 +70,9 @@ extension SimulatedCoordinator {
     }
 
     /// Takes note, for the checks, of what an operation did, in the transaction that did it.
-    func noteEffect(_ command: Command, _ message: RequestMessage, _ result: CommandResult) {
+    func noteEffect(
+        _ command: Command, _ message: RequestMessage, _ result: CommandResult, hasChanged: Bool
+    ) {
         guard message.slot != Operation.noSlot, case .performed(let answer, _) = result else {
             return
         }
@@ -84,7 +86,7 @@ extension SimulatedCoordinator {
             var effect = state.effects[ghost] ?? FileSystemState.Effect(result: digest)
             effect.count += 1
             effect.result = digest
-            effect.mustBeOnce = message.operation.mustBeOnce
+            effect.mustBeOnce = hasChanged && message.operation.mustBeOnce
             state.effects[ghost] = effect
         }
     }

@@ -209,11 +209,18 @@ final class SimulatedCoordinator {
             completion(isClean)
         }
         handle(.draining)
+        func unmount(_ isDurable: Bool) {
+            guard !isOver else { return }
+            // What the kernel has sent by itself ends before the unmount does.
+            if simulation.lun.hasMetadataFlights(of: host.index) {
+                host.after(.milliseconds(1)) { unmount(isDurable) }
+                return
+            }
+            end(isDurable && mount.state.version == simulation.lun.metadata.version)
+        }
         onIdle = { [self] in
             mount.flush { [self] isDurable in
-                host.after(0) { [self] in
-                    end(isDurable && mount.state.version == simulation.lun.metadata.version)
-                }
+                host.after(0) { unmount(isDurable) }
             }
         }
         host.after(0) { [self] in lookForIdle() }

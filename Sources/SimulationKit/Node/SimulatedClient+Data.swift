@@ -32,6 +32,9 @@ extension SimulatedClient {
                 file, cell, count, done)
         case .segments(let token, let segments, let skip, let length):
             submitRead(token, segments, skip, length, file, cell, count, done)
+        case .zeros, .end
+        where !filter.mayAnswerFromMap(nowNanoseconds: host.clock):
+            redirectRead(file, cell, count, done)
         case .zeros(let length):
             done(Array(repeating: 0, count: length / Int(Cells.bytes)))
         case .end:

@@ -151,6 +151,7 @@ extension SimulatedClient {
 
     /// Looks at the lease, where only that protects the volume, before anything is sent or shown.
     func lookAtLease() {
+        filter.memberUntilNanoseconds = host.lease.endNanoseconds ?? 0
         guard simulation.scenario.isLeaseOnly else { return }
         let isCovered = host.mayUsePath
         guard isCovered == isSuspended else { return }

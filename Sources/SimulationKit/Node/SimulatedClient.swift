@@ -91,7 +91,7 @@ final class SimulatedClient {
     }
 
     /// Fenced while alive: what was open answers EIO from now on.
-    func loseEverything() {
+    func loseEverything(_ done: @escaping () -> Void) {
         simulation.oracle.lost(host.identity)
         forgetSession()
         _ = filter.loseEverything()
@@ -101,6 +101,16 @@ final class SimulatedClient {
         let lost = calls.sorted { $0.key < $1.key }
         calls = [:]
         for (_, call) in lost { call.completion(.failed(.inputOutput), []) }
+        whenIdle(done)
+    }
+
+    /// Nothing of this node is on its way to the LUN any more.
+    private func whenIdle(_ done: @escaping () -> Void) {
+        if flights.isEmpty {
+            done()
+        } else {
+            host.after(.milliseconds(5)) { [self] in whenIdle(done) }
+        }
     }
 
     func after(_ delay: UInt64, _ body: @escaping () -> Void) {

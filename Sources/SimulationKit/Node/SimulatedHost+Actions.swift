@@ -20,8 +20,7 @@ extension SimulatedHost {
                 handle(.sessionOpened(epoch, succeeded))
             }
         case .loseEverything:
-            client.loseEverything()
-            handle(.lostEverything)
+            client.loseEverything { [self] in handle(.lostEverything) }
         }
     }
 
@@ -52,7 +51,9 @@ extension SimulatedHost {
         let me = identity
         transact { store in
             // Another life's attachment is not this one's to replace.
-            if let there = store.attachments[me.name], there.incarnation != me.incarnation {
+            if let there = store.attachments[me.name],
+                there.incarnation != me.incarnation || there.key > key
+            {
                 return false
             }
             store.attachments[me.name] = .init(
@@ -311,7 +312,9 @@ extension SimulatedHost {
         }
         let me = identity
         transact { store in
-            guard store.attachments[me.name]?.incarnation == me.incarnation else { return false }
+            guard let there = store.attachments[me.name], there.incarnation == me.incarnation,
+                there.key < key
+            else { return false }
             store.attachments[me.name]?.hasPath = true
             store.attachments[me.name]?.key = key
             return true
