@@ -70,6 +70,7 @@ final class PersistentNode: NodePort {
         var lastSequence: UInt64 = 0
         var lastOpen: UInt64 = 0
         var freeSlots = Array((0..<UInt16(Limits.slotsPerSession)).reversed())
+        var opens: [OpenID: FileHandle] = [:]
     }
 
     let identity: NodeIdentity
@@ -85,13 +86,24 @@ final class PersistentNode: NodePort {
 
     func collectWrites(_ file: FileHandle) async -> WriteReport? { WriteReport() }
 
+    /// Takes note of an open, to be told to coordinators to come.
+    func opened(_ file: FileHandle, _ open: OpenID) {
+        state.withLock { $0.opens[open] = file }
+    }
+
+    func release(_ file: FileHandle, _ open: OpenID) async -> OperationResult {
+        state.withLock { $0.opens[open] = nil }
+        return await call(.release(file, open, WriteReport()))
+    }
+
     /// Opens the session and tells what is held, then lets requests through.
     func join(
         _ coordinator: Coordinator, reclaiming operations: [VolumeProtocol.Operation] = []
     ) async throws -> [OperationResult] {
         coordinator.openSession(identity, port: self)
         var results: [OperationResult] = []
-        for operation in operations + [.reclaimed] {
+        let opens = state.withLock { $0.opens }.map { Operation.open($0.value, $0.key) }
+        for operation in opens + operations + [.reclaimed] {
             results.append(
                 try await coordinator.request(identity, sequence: nextSequence(), operation)
                     .result)

@@ -254,6 +254,8 @@ struct Stormer: Sendable {
                 .create(name("a"), mode: 0o600, creator, open: open, exclusive: true))
             expect("create", made)
             guard case .entry(let file) = made else { return wrong }
+            node.opened(file.handle, open)
+            await replace(name("r"), name("s"), creator, expect)
             expect(
                 "attribute",
                 await node.call(
@@ -267,9 +269,36 @@ struct Stormer: Sendable {
             expect("unlink", await node.call(.unlink(name("b"))))
             expect("rmdir", await node.call(.removeDirectory(name("d"))))
             expect("unlink", await node.call(.unlink(name("c"))))
-            expect("release", await node.call(.release(file.handle, open, WriteReport())))
+            expect("release", await node.release(file.handle, open))
             round += 1
         }
         return wrong
+    }
+
+    /// An unnamed file gets a name, and then that of a file that is open; both stay usable until
+    /// their last close.
+    private func replace(
+        _ name: NameInDirectory, _ other: NameInDirectory,
+        _ creator: VolumeProtocol.Creator, _ expect: (String, OperationResult) -> Void
+    ) async {
+        let (open, otherOpen) = (node.newOpen(), node.newOpen())
+        let made = await node.call(
+            .createUnnamed(root, mode: 0o600, creator, open: open))
+        expect("unnamed", made)
+        guard case .entry(let file) = made else { return }
+        node.opened(file.handle, open)
+        let second = await node.call(
+            .create(other, mode: 0o600, creator, open: otherOpen, exclusive: true))
+        expect("create", second)
+        guard case .entry(let covered) = second else { return }
+        node.opened(covered.handle, otherOpen)
+        expect("write", await node.call(.write(file.handle, offsetBytes: 0, []), payload: [1]))
+        expect("link unnamed", await node.call(.link(file.handle, name)))
+        expect("rename over", await node.call(.rename(name, to: other, flags: 0)))
+        expect("covered", await node.call(.attributes(covered.handle)))
+        expect("release covered", await node.release(covered.handle, otherOpen))
+        expect("unlink", await node.call(.unlink(other)))
+        expect("unlinked", await node.call(.attributes(file.handle)))
+        expect("release", await node.release(file.handle, open))
     }
 }
