@@ -176,8 +176,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "LUNSimulatorTests",
-            dependencies: ["CLinux", "FUSE", "IORing", "LUNSimulator", "VolumeModel", log],
-            swiftSettings: strict),
+            dependencies: [
+                "CLinux", "FUSE", "IORing", "LUNSimulator", "VolumeModel", "covol-lun", log,
+            ], swiftSettings: strict),
         .testTarget(
             name: "VolumeMountTests",
             dependencies: [
@@ -217,7 +218,7 @@ let package = Package(
             dependencies: ["CLinux", "LabKit"], swiftSettings: strict),
         .testTarget(name: "PosixTests", dependencies: ["CLinux", "LabKit"], swiftSettings: strict),
         .testTarget(
-            name: "LabKitTests", dependencies: ["ClusterAuthority", "LabKit"],
+            name: "LabKitTests", dependencies: ["ClusterAuthority", "LabKit", "covol-lun"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6])

@@ -28,6 +28,8 @@ public final class SimulatedLUN: Sendable {
     let flusher: LUNFlusher
     private let discards = DispatchQueue(label: "covolume.lun.discard")
     private let delays = DispatchQueue(label: "covolume.lun.delay")
+    /// Held by the SCSI command that is being carried out.
+    private let commands = Mutex<Void>(())
     private let mounts = Mutex<[FUSEMount<PathServer>]>([])
     private let isStopped = Atomic(false)
     let logger: Logger
@@ -138,10 +140,13 @@ public final class SimulatedLUN: Sendable {
 
     /// Executes a SCSI command; nil where the image kept what it aborted for too long.
     func execute(cdb: [UInt8], dataOut: [UInt8], path: Int) -> SCSIResponse? {
-        let (response, effects) = model.withLock {
-            $0.execute(cdb: cdb, dataOut: dataOut, path: path)
+        // One command after the other: nobody may see a key gone before what was sent under it is.
+        commands.withLock { _ in
+            let (response, effects) = model.withLock {
+                $0.execute(cdb: cdb, dataOut: dataOut, path: path)
+            }
+            return carryOut(effects) ? response : nil
         }
-        return carryOut(effects) ? response : nil
     }
 
     func connectionEnded(path: Int, reason: FUSEEndReason) {

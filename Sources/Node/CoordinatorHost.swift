@@ -49,10 +49,23 @@ final class CoordinatorHost: Sendable {
     }
 
     /// Takes everything down without making anything durable any more: whoever comes next has the
-    /// last word. Throws where the unmount is not proven. Blocks, as long as the path hangs.
+    /// last word. Throws where the unmount is not proven. Where the path hangs it does not wait: what
+    /// hangs ends with the fence of this path, and is cleared away then.
     func abandon() throws {
+        guard coordinator.abandon(timeoutSeconds: Self.patienceSeconds) else {
+            Thread.detachNewThread { [self] in
+                _ = coordinator.abandon(timeoutSeconds: .infinity)
+                try? clearAway()
+            }
+            throw NodeError("the path to the LUN hangs")
+        }
+        try clearAway()
+    }
+
+    private static let patienceSeconds = 1.0
+
+    private func clearAway() throws {
         try? volume.shutdown(.noLogFlush)
-        coordinator.stop()
         volume.close()
         try HostVolume.proveUnmounted(device: loop.path)
         try loop.detach()

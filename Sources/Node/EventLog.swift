@@ -31,7 +31,7 @@ actor EventLog {
     private let node: String
     private let store: any ClusterStore
     private let log: Logger
-    private var pending: [EventRecord] = []
+    private var pending: [(key: String, record: EventRecord)] = []
     private var isWriting = false
     private var lastMicroseconds: UInt64 = 0
     private var written = 0
@@ -57,14 +57,17 @@ actor EventLog {
     }
 
     private func add(_ record: EventRecord) async {
-        pending.append(record)
-        if pending.count > Self.pendingMaximum { pending.removeFirst() }
+        guard pending.count < Self.pendingMaximum else {
+            log.warning("an event was dropped: the store does not take them")
+            return
+        }
+        pending.append((key(record), record))
         guard !isWriting else { return }
         isWriting = true
         defer { isWriting = false }
-        while let next = pending.first {
+        while let (key, next) = pending.first {
             do {
-                try await store.putJSON(key(next), next)
+                try await store.putJSON(key, next)
                 pending.removeFirst()
                 written += 1
                 if written % 32 == 1 { try await prune() }

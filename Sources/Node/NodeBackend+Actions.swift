@@ -130,6 +130,15 @@ extension NodeBackend {
                 record.allowsUnproven = allows ? true : nil
             }
         }
+        if let allows = settings.allowUnprovenFailover {
+            context.events.note(
+                .volumeChanged, allows ? .warning : .info, volume: name, cause: "asked for",
+                outcome: allows ? "fails over without a proof" : "fails over with a proof only",
+                allows
+                    ? "\(name) may fail over although nothing proves that the lost coordinator is cut "
+                        + "off: a node that is not really off destroys the volume"
+                    : "\(name) fails over only when the lost coordinator is proven to be cut off")
+        }
         return try await summary(record)
     }
 

@@ -21,6 +21,8 @@ final class PathKeeper: PathGuard {
     private let log: Logger
     private let key = Mutex<ReservationKey?>(nil)
     private let problem = Mutex<String?>(nil)
+    /// Why the path could not be cut, as it was told last.
+    private let lastProblem = Mutex<String?>(nil)
 
     init(context: NodeContext, volume: VolumeID, device: String, log: Logger) {
         self.log = log
@@ -175,8 +177,15 @@ final class PathKeeper: PathGuard {
         let started = ContinuousClock.now
         let outcome = await askOthersToFence(mine.number)
         guard outcome.isProven else {
-            log.warning(
-                "this node's path is not proven to be cut", metadata: ["reason": "\(outcome.text)"])
+            let isNews = lastProblem.withLock { last in
+                defer { last = outcome.text }
+                return last != outcome.text
+            }
+            if isNews {
+                log.warning(
+                    "this node's path is not proven to be cut",
+                    metadata: ["reason": "\(outcome.text)"])
+            }
             return false
         }
         await note { record in

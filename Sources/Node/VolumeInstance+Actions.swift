@@ -204,6 +204,8 @@ extension VolumeInstance {
             try await context.store.compareAndPutJSON(
                 key, modRevision: known.entry.modRevision, mine(epoch, .assigned)) != nil
         else { throw NodeError("another node took over") }
+        // Of those that never served nobody needs to know but the log.
+        guard lastServedEpoch == owner.epoch.number else { return }
         context.events.note(
             .coordinatorLost, .warning, volume: record.name, node: owner.identity.name,
             cause: owner.phase.rawValue, outcome: "taken over by \(context.node)",

@@ -28,6 +28,8 @@ actor VolumeInstance {
     var lastFenceProblem: String?
     /// Since when nobody has coordinated.
     private(set) var coordinatorLostAt: ContinuousClock.Instant?
+    /// The last epoch whose coordinator was seen to serve.
+    private(set) var lastServedEpoch: UInt64?
     /// This node has taken over, and its grace is not over yet; since when there was no coordinator.
     var tookOverAt: ContinuousClock.Instant?
     /// The volume-wide reasons for redirected mode that were asked for, and those that are in force.
@@ -127,18 +129,23 @@ actor VolumeInstance {
     /// Follows for how long there was no coordinator, and tells when there is one again.
     private func noteCoordinator() {
         let owner = snapshot.owner?.value
-        let isServed =
-            owner?.phase == .serving && owner.map { snapshot.members[$0.node]?.number } == owner?.incarnation
-        if isServed, tookOverAt == nil { coordinatorLostAt = nil }
-        if !isServed, coordinatorLostAt == nil { coordinatorLostAt = .now }
+        let isUp = owner.map { snapshot.members[$0.node]?.number == $0.incarnation } ?? false
+        if let owner, owner.phase == .serving, isUp {
+            lastServedEpoch = owner.epoch
+            if tookOverAt == nil { coordinatorLostAt = nil }
+        } else if coordinatorLostAt == nil {
+            coordinatorLostAt = .now
+        }
         if let since = tookOverAt, let coordinator = mounted.coordinator,
             coordinator.graceWaitingFor.isEmpty
         {
             tookOverAt = nil
             context.events.note(
                 .coordinatorTookOver, volume: record.name, node: context.node,
-                outcome: "epoch \(owner?.epoch ?? 0)", durationSeconds: since.duration(to: .now).seconds,
-                "\(context.node) coordinates \(record.name) now, and every node has told what it holds")
+                outcome: "epoch \(owner?.epoch ?? 0)",
+                durationSeconds: since.duration(to: .now).seconds,
+                "\(context.node) coordinates \(record.name) now, and every node has told what it "
+                    + "holds")
         }
     }
 
@@ -205,7 +212,8 @@ actor VolumeInstance {
             state.detail = state.detail.map { "\($0); \(text)" } ?? text
         }
         guard let bytes = try? JSONEncoder().encode(state) else { return }
-        await context.membership.publish(StoreKeys.state(id.description, context.node), Array(bytes))
+        await context.membership.publish(
+            StoreKeys.state(id.description, context.node), Array(bytes))
     }
 
     /// What there is to say of a coordinator that does not serve this node.
