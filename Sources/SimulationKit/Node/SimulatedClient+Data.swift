@@ -25,6 +25,7 @@ extension SimulatedClient {
         let plan = filter.planRead(
             file.index, offsetBytes: UInt64(cell) * Cells.bytes,
             lengthBytes: count * Int(Cells.bytes))
+        let mayAnswer = filter.mayAnswerFromMap(nowNanoseconds: host.clock)
         switch plan {
         case .direct(let token, let offset, let blocks, let skip, let length):
             submitRead(
@@ -32,18 +33,15 @@ extension SimulatedClient {
                 file, cell, count, done)
         case .segments(let token, let segments, let skip, let length):
             submitRead(token, segments, skip, length, file, cell, count, done)
-        case .zeros, .end
-        where !filter.mayAnswerFromMap(nowNanoseconds: host.clock):
-            redirectRead(file, cell, count, done)
-        case .zeros(let length):
+        case .zeros(let length) where mayAnswer:
             done(Array(repeating: 0, count: length / Int(Cells.bytes)))
-        case .end:
+        case .end where mayAnswer:
             done([])
         case .needsLayout(let range) where attempts < Self.attemptsMaximum:
             obtainLayout(file, range) { [self] in
                 read(file, cell: cell, count: count, attempts: attempts + 1, done)
             }
-        case .needsLayout, .redirect:
+        case .needsLayout, .redirect, .zeros, .end:
             redirectRead(file, cell, count, done)
         }
     }
