@@ -133,14 +133,11 @@ extension MountHandler {
 
     // MARK: The watch
 
-    /// Looks after what takes too long, from when the mount begins until it is over.
-    static func watch(_ handler: MountHandler) -> Task<Void, Never> {
-        Task { [weak handler] in
-            while !Task.isCancelled {
-                try? await Task.sleep(for: .milliseconds(MountLimits.tickMilliseconds))
-                guard let handler else { return }
-                handler.lookAround()
-            }
+    /// Looks after what takes too long, until the handler is gone or the watch is cancelled.
+    static func watch(_ handler: MountHandler) throws(ErrorCode) -> LUNWatch {
+        try LUNWatch(intervalMilliseconds: MountLimits.tickMilliseconds) { [weak handler] in
+            handler?.lookAround()
+            return handler != nil
         }
     }
 

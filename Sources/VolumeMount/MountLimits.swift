@@ -19,7 +19,7 @@ enum MountLimits {
 
     // MARK: Time, in ticks of the watch
 
-    static let tickMilliseconds = 250
+    static let tickMilliseconds: UInt32 = 250
     private static let ticksPerSecond: UInt32 = 4
     /// A direct read that takes longer is redirected, and its path is lost.
     static let directReadPatienceSeconds: UInt32 = 2

@@ -11,7 +11,7 @@ import VolumeProtocol
 public final class VolumeMount: Sendable {
     let handler: MountHandler
     private let mount: FUSEMount<MountHandler>
-    private let watch: Task<Void, Never>
+    private let watch: LUNWatch
 
     /// Opens `device` with O_DIRECT and mounts at `path`, which must be an empty directory.
     ///
@@ -36,9 +36,15 @@ public final class VolumeMount: Sendable {
             root: root, link: link, device: device, lun: LUNPath(descriptor: descriptor),
             pathGuard: pathGuard, rules: rules, log: log, onState: onState,
             onEnd: { onEnd("\($0)") })
-        mount = try FUSEMount.mount(
-            at: path, options: FUSEMountOptions(sourceName: source), handler: handler, logger: log)
-        watch = MountHandler.watch(handler)
+        watch = try MountHandler.watch(handler)
+        do {
+            mount = try FUSEMount.mount(
+                at: path, options: FUSEMountOptions(sourceName: source), handler: handler,
+                logger: log)
+        } catch {
+            watch.cancel()
+            throw error
+        }
     }
 
     deinit { watch.cancel() }
@@ -108,9 +114,6 @@ public final class VolumeMount: Sendable {
     public func join(through link: any CoordinatorLink) async -> Bool {
         await handler.joinCoordinator(through: link)
     }
-
-    /// The same, through the mount's own link.
-    public func join() async { _ = await join(through: handler.link) }
 
     /// This node was fenced while it lived: what was open answers EIO from now on. Returns when none
     /// of its direct I/O is left (rule drained-before-rejoin).
