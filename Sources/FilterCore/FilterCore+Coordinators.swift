@@ -45,7 +45,7 @@ extension FilterCore {
                 let file = self.files[slot]
                 return file.openCount > 0 && !file.isLost
                     && (!file.map.isEmpty || file.sizeBytes != nil || file.growth != nil
-                        || file.unsettled != nil)
+                        || file.unsettled != nil || file.flightCount > 0)
             }
             .map { FileIndex(number: Int32($0)) }
     }
@@ -63,6 +63,11 @@ extension FilterCore {
         }
         if let size = known.sizeBytes {
             ranges.insert(ByteRange(start: size & ~(Limits.blockSizeBytes - 1), end: .max))
+        }
+        // What was recalled, but is still being read or written, is held until that has ended: the
+        // coordinator that waited for it is no more, and the next one has to wait as well.
+        for flight in flights where flight.isActive && flight.file == file {
+            ranges.insert(flight.range)
         }
         let growth = known.growth?.claim ?? known.unsettled?.claim
         if ranges.isEmpty && growth == nil { return nil }

@@ -4,7 +4,8 @@ import SimulationKit
 @main
 struct CovolSim: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "covol-sim", abstract: "Runs the daemon's state machines in a simulated cluster.",
+        commandName: "covol-sim",
+        abstract: "Runs the daemon's state machines in a simulated cluster.",
         subcommands: [Run.self, Controls.self])
 
     struct Run: AsyncParsableCommand {

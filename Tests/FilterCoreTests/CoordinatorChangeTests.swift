@@ -21,6 +21,44 @@ import VolumeProtocol
         #expect(fixture.apply(1, [(.written, 1)]), "the new coordinator counts from the start")
     }
 
+    /// The coordinator that waited for the recall is no more; the next one has to wait as well.
+    @Test func whatIsInFlightIsClaimed() throws {
+        let fixture = FilterFixture()
+        fixture.apply(1, [(.written, 4)])
+        let token = try #require(fixture.write(Self.block, Int(Self.block)).token)
+        #expect(fixture.recall(FilterFixture.blocks(0..<4), 2) == nil)
+        fixture.filter.leaveCoordinator()
+        #expect(fixture.filter.claimedFiles == [fixture.file])
+        #expect(
+            fixture.filter.claim(of: fixture.file)?.ranges == [FilterFixture.blocks(1..<2)])
+        fixture.end(token)
+        #expect(fixture.filter.claim(of: fixture.file) == nil)
+    }
+
+    /// A recall is asked again until it is answered: a copy that comes after a newer grant is old.
+    @Test func lateCopyOfARecallChangesNothing() throws {
+        let fixture = FilterFixture()
+        fixture.apply(1, [(.written, 4)])
+        #expect(fixture.recall(.everything, 2) != nil)
+        fixture.grow(3, visible: 0, blocks: 8)
+        let late = try #require(fixture.recall(.everything, 2))
+        #expect(late.report.isEmpty)
+        #expect(fixture.filter.holdsGrowth(fixture.file))
+        #expect(fixture.recall(.everything, 4)?.report.grownSizeBytes == 0)
+    }
+
+    /// A hole is answered without the LUN, where no reservation could refuse it.
+    @Test func theMapAloneAnswersMembersOnly() {
+        var filter = FilterCore()
+        #expect(filter.mayAnswerFromMap(nowNanoseconds: .max - 1))
+        filter.memberUntilNanoseconds = 10
+        #expect(filter.mayAnswerFromMap(nowNanoseconds: 9))
+        #expect(!filter.mayAnswerFromMap(nowNanoseconds: 10))
+        var broken = FilterCore(rules: .all.subtracting(.validAtCompletion))
+        broken.memberUntilNanoseconds = 10
+        #expect(broken.mayAnswerFromMap(nowNanoseconds: 10))
+    }
+
     @Test func knownEndIsClaimedToTheLargestOffset() throws {
         let fixture = FilterFixture()
         fixture.apply(1, [(.written, 4)], end: .at(sizeBytes: 4 * Self.block - 10))

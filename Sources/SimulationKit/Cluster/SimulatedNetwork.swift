@@ -29,7 +29,7 @@ final class SimulatedNetwork {
     private func delay(_ isLocal: Bool) -> UInt64 {
         let scenario = simulation.scenario
         if !isLocal, simulation.random.chance(scenario.slowMessageChance) {
-            return simulation.random.within(.milliseconds(1) ... scenario.slowMessageMaximum)
+            return simulation.random.within(.milliseconds(1)...scenario.slowMessageMaximum)
         }
         return simulation.random.within(.microseconds(20) ... .microseconds(isLocal ? 60 : 900))
     }

@@ -34,7 +34,8 @@ extension SimulatedCoordinator {
         mount.commitInMemory()
         let hidden = mount.state.hidden.sorted().map { mount.state.handle(of: $0) }
         let grown = mount.state.growthNotes.sorted { $0.key < $1.key }.map {
-            GrownFile(file: mount.state.handle(of: $0.key), visibleSizeBytes: $0.value.sizeBytes,
+            GrownFile(
+                file: mount.state.handle(of: $0.key), visibleSizeBytes: $0.value.sizeBytes,
                 holder: $0.value.holder)
         }
         handle(

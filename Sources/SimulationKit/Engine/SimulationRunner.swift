@@ -18,7 +18,9 @@ public enum SimulationRunner {
         onResult: (RunResult) -> Void = { _ in }
     ) async -> SeedsReport {
         var report = SeedsReport(start: start)
-        await inPieces(count: count, from: start) { [] } then: { results in
+        await inPieces(count: count, from: start) {
+            []
+        } then: { results in
             for result in results {
                 report.add(result)
                 onResult(result)
@@ -33,7 +35,9 @@ public enum SimulationRunner {
         _ rule: SafetyRules, seedsMaximum: Int, from start: UInt64
     ) async -> ControlResult {
         var found = ControlResult(seedCount: 0)
-        await inPieces(count: seedsMaximum, from: start) { rule } then: { results in
+        await inPieces(count: seedsMaximum, from: start) {
+            rule
+        } then: { results in
             for result in results {
                 found.seedCount += 1
                 if let violation = result.violation {

@@ -165,8 +165,8 @@ extension SimulatedClient {
             }
         }
         let locks = heldLocks.requests.sorted {
-            ($0.file.description, $0.owner, $0.startBytes)
-                < ($1.file.description, $1.owner, $1.startBytes)
+            ($0.file.description, $0.owner, $0.kind.rawValue, $0.startBytes)
+                < ($1.file.description, $1.owner, $1.kind.rawValue, $1.startBytes)
         }
         steps += locks.map { lock in { .reclaimLock(lock) } }
         steps.append { .reclaimed }

@@ -146,7 +146,9 @@ final class SimulatedHost {
             nextRenewal = now + ClusterTimings.simulated.renewalNanoseconds
             renew()
         }
-        simulation.store.transact(from: self) { _ in } answer: {}
+        simulation.store.transact(from: self) { _ in
+        } answer: {
+        }
         handle(.lease(isValid: isLeaseGood))
         if !simulation.lun.hasFlights(of: index) { handle(.drained) }
         client.tick()

@@ -183,7 +183,7 @@ final class ModelLUN {
     }
 
     private func lateDelay() -> UInt64 {
-        simulation.random.within(.milliseconds(1) ... simulation.scenario.lateMaximum)
+        simulation.random.within(.milliseconds(1)...simulation.scenario.lateMaximum)
     }
 
     private func fail(_ id: UInt64, mayHaveArrived: Bool) {
