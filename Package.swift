@@ -152,6 +152,9 @@ let package = Package(
             name: "ClusterCoreTests", dependencies: ["ClusterCore", "VolumeModel"],
             swiftSettings: pure),
         .testTarget(
+            name: "SimulationTests", dependencies: ["SimulationKit", "VolumeModel"],
+            swiftSettings: pure),
+        .testTarget(
             name: "RuleTests",
             dependencies: [
                 "BlockDevice", "CLinux", "CoordinatorCore", "CoordinatorService", "FilterCore",
