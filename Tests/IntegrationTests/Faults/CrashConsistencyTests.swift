@@ -51,7 +51,8 @@ extension IntegrationTests {
                 }
             }
             do {
-                try await Task.sleep(for: .milliseconds(500 + random.below(2500)))
+                for storm in storms { try await waitForFile(storm.ledger) }
+                try await Task.sleep(for: .milliseconds(random.below(3000)))
                 try await victim.apply(.power(isOn: false))
                 if victim.name == coordinator.name {
                     _ = try await lab.waitForTakeover(from: victim)

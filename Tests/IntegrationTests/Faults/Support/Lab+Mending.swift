@@ -112,8 +112,12 @@ extension Lab {
         let line =
             #"{"command":"scsi","path":"\#(node.name)","cdb":"5f060000000000001800","#
             + #""data":"\#(data)"}"# + "\n"
-        let answer = try UnixSocket.exchange(Array(line.utf8), with: plan.lunSocket)
-        let text = String(decoding: answer, as: UTF8.self)
+        // The first answer is the unit attention that the fence left.
+        var text = ""
+        for _ in 0..<2 where !text.contains(#""status":0"#) {
+            let answer = try UnixSocket.exchange(Array(line.utf8), with: plan.lunSocket)
+            text = String(decoding: answer, as: UTF8.self)
+        }
         try require(text.contains(#""status":0"#), "registering by hand: \(text)")
     }
 }
