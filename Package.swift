@@ -101,7 +101,8 @@ let package = Package(
             name: "Node",
             dependencies: [
                 "BlockDevice", "ClusterAuthority", "ClusterCore", "ClusterStore",
-                "CoordinatorService", "Fencing", "HostFileSystem", "Management", "Transport", "VolumeModel", "VolumeMount",
+                "CoordinatorService", "Fencing", "HostFileSystem", "Management", "Transport",
+                "VolumeModel", "VolumeMount",
                 "VolumeProtocol", nio("NIOCore"), nio("NIOPosix"), lifecycle, log,
             ], swiftSettings: strict),
         // Command line and lab
