@@ -63,8 +63,8 @@ struct CoordinatorChangeTests {
         let directReads = volume.counts.directReads
         #expect(await fixture.read(file).wait() == 3)
         #expect(volume.counts.directReads == directReads + 1)
-        close(file)
-        close(other)
+        await fixture.close(file)
+        await fixture.close(other)
         await fixture.end()
     }
 
@@ -86,7 +86,7 @@ struct CoordinatorChangeTests {
         #expect(await volume.join(through: ReclaimLink(coordinator)))
         let told = coordinator.operations[before...]
         #expect(told.contains { $0.isOpen } && !told.contains { $0.isReclaimLayout })
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -113,7 +113,7 @@ struct CoordinatorChangeTests {
         coordinator.state.withLock { $0.isAway = false }
         #expect(await fixture.sync(file).wait() == 0)
         #expect(coordinator.state.withLock { $0.sizes[9] } == 135168)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -136,7 +136,7 @@ struct CoordinatorChangeTests {
         let again = try await fixture.open("a")
         #expect(await fixture.read(again).wait() == 1)
         #expect(await fixture.read(file).wait() == -EIO)
-        for descriptor in [file, other, again] { close(descriptor) }
+        await fixture.close(file, other, again)
         await fixture.end()
     }
 
@@ -163,8 +163,8 @@ struct CoordinatorChangeTests {
         #expect(told == [.reclaimed])
         let again = try await fixture.open("a")
         #expect(await fixture.read(again).wait() == 1)
-        close(file)
-        close(again)
+        await fixture.close(file)
+        await fixture.close(again)
         await fixture.end()
     }
 
@@ -189,8 +189,8 @@ struct CoordinatorChangeTests {
         coordinator.state.withLock { $0.isAway = false }
         for read in early { #expect(await read.wait() != -EIO) }
         for write in late { #expect(await write.wait() == 0) }
-        close(file)
-        close(other)
+        await fixture.close(file)
+        await fixture.close(other)
         await fixture.end()
     }
 }

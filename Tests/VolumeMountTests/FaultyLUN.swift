@@ -166,7 +166,8 @@ final class FaultyLUN: FUSEHandler, Sendable {
         case .open, .opendir:
             reply.opened(
                 handle: 1,
-                openFlags: FUSEOpenReplyFlags.directIO | FUSEOpenReplyFlags.parallelDirectWrites)
+                openFlags: FUSEOpenReplyFlags.directIO | FUSEOpenReplyFlags.parallelDirectWrites
+                    | FUSEOpenReplyFlags.noFlush)
         case .fsync:
             let fault: Fault = state.withLock { state in
                 state.flushCount += 1

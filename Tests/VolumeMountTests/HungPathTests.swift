@@ -32,8 +32,8 @@ struct HungPathTests {
         #expect(await fixture.becomes(.direct))
         let again = (0..<160).map { fixture.read(other, at: 4096 + $0 * 4096) }
         for read in again { #expect(await read.wait() == 2) }
-        close(file)
-        close(other)
+        await fixture.close(file)
+        await fixture.close(other)
         await fixture.end()
     }
 
@@ -69,7 +69,7 @@ struct HungPathTests {
         lun.setAll(.ok)
         #expect(await fixture.becomes(.direct))
         #expect(await fixture.read(file).wait() == 2)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -90,7 +90,7 @@ struct HungPathTests {
         #expect(fixture.onImage(1) == 2)
         #expect(fixture.volume.accessState.waitingFor == nil)
         #expect(await fixture.becomes(.direct))
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -112,7 +112,7 @@ struct HungPathTests {
         #expect(await hung.wait() == (writes ? 0 : 1))
         lun.setAll(.ok)
         lun.release(landing: false)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -130,7 +130,7 @@ struct HungPathTests {
         fixture.lun.setAll(.ok)
         fixture.lun.release(landing: true)
         #expect(await fixture.becomes(.direct))
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -150,7 +150,7 @@ struct HungPathTests {
         lun.setAll(.ok)
         lun.release(landing: true)
         #expect(await fixture.becomes(.direct))
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -167,7 +167,7 @@ struct HungPathTests {
         #expect(await fixture.write(file, 3).wait() == 0)
         lun.landLate()
         #expect(fixture.onImage(1) == (holds ? 3 : 2))
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 }

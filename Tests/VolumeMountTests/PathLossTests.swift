@@ -35,7 +35,7 @@ struct PathLossTests {
         #expect(counts.redirectedReads == before.redirectedReads)
         #expect(counts.pathFailures == 1 && counts.pathRestores == 1)
         #expect(fixture.statesTold.map(\.state) == [.redirected, .direct])
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -67,8 +67,8 @@ struct PathLossTests {
         #expect((fixture.pathGuard.fences > 0) == holds)
         fixture.lun.setAll(.ok)
         #expect(await fixture.becomes(.direct))
-        close(file)
-        close(other)
+        await fixture.close(file)
+        await fixture.close(other)
         await fixture.end()
     }
 
@@ -84,7 +84,7 @@ struct PathLossTests {
         #expect(fixture.volume.accessState == MountState(state: .direct))
         #expect(fixture.pathGuard.fences == 0)
         #expect(fixture.volume.counts.redirectedWrites == 1)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -105,7 +105,7 @@ struct PathLossTests {
         #expect(fixture.volume.accessState.state == .redirected, "without a key it stays so")
         pathGuard.state.withLock { $0.restores = true }
         #expect(await fixture.becomes(.direct))
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -125,7 +125,7 @@ struct PathLossTests {
         #expect(coordinator.state.withLock { $0.sizes[9] } == 12288)
         #expect(await fixture.read(file, at: 0, count: 8192).wait() == 1)
         #expect(await fixture.read(file, at: 8192).wait() == 2)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -153,7 +153,7 @@ struct PathLossTests {
         #expect(
             await fixture.sync(file).wait(seconds: 1) == ErrorCode.remoteIO.number,
             "what the target could not make durable is not durable")
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -169,7 +169,7 @@ struct PathLossTests {
         #expect(await eventually { fixture.pathGuard.fences > 0 })
         try volume.abort()
         #expect(await write.wait() != 0)
-        close(file)
+        await fixture.close(file)
         #expect(await fixture.waitForEnd())
         let recalled = Task {
             _ = await volume.recall(

@@ -47,7 +47,7 @@ struct RedirectedVolumeTests {
         #expect(volume.accessState == MountState(state: .direct))
         #expect(await fixture.read(file).wait() == 3)
         #expect(lun.state.withLock { $0.readCount } == after.0 + 1)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -68,7 +68,7 @@ struct RedirectedVolumeTests {
         #expect(fixture.volume.counts.redirectedReads == (holds ? 1 : 0))
         fixture.volume.resumeDirect()
         #expect(fixture.volume.accessState == MountState(state: .direct))
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 
@@ -85,7 +85,7 @@ struct RedirectedVolumeTests {
         fixture.volume.allowDirect(untilNanoseconds: nil)
         #expect(await fixture.read(file).wait() == 2)
         #expect(fixture.volume.counts.directReads == 1)
-        close(file)
+        await fixture.close(file)
         await fixture.end()
     }
 }

@@ -120,8 +120,8 @@ struct StressTests {
         #expect(await fixture.becomes(.direct, seconds: 40), "seed \(seed)")
         let counts = volume.counts
         #expect(counts.pathFailures > 0 && counts.directWrites > 0 && counts.redirectedWrites > 0)
-        close(a)
-        close(b)
+        await fixture.close(a)
+        await fixture.close(b)
         await fixture.end()
     }
 }

@@ -37,11 +37,13 @@ enum TestThread {
 final class Outcome<Value: Sendable>: Sendable {
     private let state = Mutex<(value: Value?, at: ContinuousClock.Instant?)>((nil, nil))
 
-    init(_ body: @escaping @Sendable () -> Value) {
-        TestThread.start {
+    /// `usesVolume`: the body opens or uses files of the volume.
+    init(usesVolume: Bool = true, _ body: @escaping @Sendable () -> Value) {
+        let run: @Sendable () -> Void = {
             let value = body()
             self.state.withLock { $0 = (value, .now) }
         }
+        if usesVolume { VolumeUser.start(run) } else { TestThread.start(run) }
     }
 
     var value: Value? { state.withLock { $0.value } }
@@ -51,6 +53,36 @@ final class Outcome<Value: Sendable>: Sendable {
     func wait(seconds: Double = 20) async -> Value? {
         _ = await eventually(seconds: seconds) { self.value != nil }
         return value
+    }
+}
+
+/// Runs what uses a volume's files on threads with a table of descriptors of their own. A child that
+/// another test starts would inherit those of the process, and close them on its exec: a FLUSH, which
+/// the mount answers on the shared pool, where that test may be waiting for the child.
+enum VolumeUser {
+    private static let queue = Queue()
+
+    private final class Queue: Sendable {
+        let waiting = Mutex<[@Sendable () -> Void]>([])
+
+        init() {
+            TestThread.start {
+                typealias CloseRange = @convention(c) (UInt32, UInt32, Int32) -> Int32
+                // CLOSE_RANGE_UNSHARE: the new table has the standard ones only.
+                let found = dlsym(nil, "close_range")
+                let closeRange = unsafeBitCast(found, to: CloseRange?.self)
+                precondition(closeRange?(3, .max, 2) == 0, "no table of its own")
+                while true {
+                    let next = self.waiting.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+                    // A thread shares the table of the one that starts it.
+                    if let next { TestThread.start(next) } else { usleep(500) }
+                }
+            }
+        }
+    }
+
+    static func start(_ body: @escaping @Sendable () -> Void) {
+        queue.waiting.withLock { $0.append(body) }
     }
 }
 

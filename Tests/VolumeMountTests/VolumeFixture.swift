@@ -52,7 +52,7 @@ final class VolumeFixture: Sendable {
         // Opening the LUN waits for the server of this process: not on a thread of the pool.
         let shared = StateBox()
         let (link, pathGuard, ended) = (coordinator, pathGuard, EndBox())
-        let made = Outcome<Result<VolumeMount, any Error>> {
+        let made = Outcome<Result<VolumeMount, any Error>>(usesVolume: false) {
             Result {
                 try VolumeMount(
                     device: directory + "/path/lun", path: directory + "/volume",
@@ -94,8 +94,10 @@ final class VolumeFixture: Sendable {
         lun.release(landing: true)
         coordinator.state.withLock { $0.isAway = false }
         let (volume, lunMount) = (volume, lunMount)
-        if await Outcome({ (try? volume.unmount(lazy: false)) != nil }).wait() != true {
-            let aborted = Outcome {
+        if await Outcome(usesVolume: false, { (try? volume.unmount(lazy: false)) != nil }).wait()
+            != true
+        {
+            let aborted = Outcome(usesVolume: false) {
                 try? volume.abort()
                 try? volume.unmount(lazy: true)
             }
@@ -105,13 +107,13 @@ final class VolumeFixture: Sendable {
             try? volume.abort()
             _ = await waitForEnd()
         }
-        _ = await Outcome({ volume.closePath() }).wait()
+        _ = await Outcome(usesVolume: false, { volume.closePath() }).wait()
         let lun = lun
-        _ = await Outcome({ try? lunMount.unmount(lazy: true) }).wait()
+        _ = await Outcome(usesVolume: false, { try? lunMount.unmount(lazy: true) }).wait()
         if await !eventually(seconds: 5, { lun.state.withLock { $0.hasEnded } }) {
             try? lunMount.abort()
         }
-        close(image)
+        Glibc.close(image)
         for path in [directory + "/path", directory + "/volume", directory] { rmdir(path) }
     }
 
@@ -124,6 +126,10 @@ final class VolumeFixture: Sendable {
         let descriptor = try #require(opened)
         try #require(descriptor >= 0, "\(name): errno \(errno)")
         return descriptor
+    }
+
+    func close(_ descriptors: Int32...) async {
+        _ = await Outcome({ for descriptor in descriptors { Glibc.close(descriptor) } }).wait()
     }
 
     /// Begins to write `count` bytes; 0, or the errno.
