@@ -43,6 +43,9 @@ actor Membership {
         current.withLock { $0.directEndNanoseconds ?? 0 }
     }
 
+    /// Until when this node is a member, by ``BootClock``.
+    nonisolated var endNanoseconds: UInt64 { current.withLock { $0.endNanoseconds ?? 0 } }
+
     /// Joins, and renews until it is cancelled; then leaves.
     func run() async {
         while !Task.isCancelled {

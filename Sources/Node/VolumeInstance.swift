@@ -106,6 +106,7 @@ actor VolumeInstance {
         // Where only the lease protects the LUN, direct I/O ends well before it.
         mount?.allowDirect(
             untilNanoseconds: path.outlivesLease ? nil : context.membership.directEndNanoseconds)
+        mount?.allowAnswersFromMap(untilNanoseconds: context.membership.endNanoseconds)
         await publishState()
     }
 

@@ -53,6 +53,12 @@ extension MountHandler {
                     DirectIO(
                         request: .read(request), slot: slot, skipBytes: skip,
                         lengthBytes: length, startTick: state.tick))
+            case .zeros, .end:
+                // No reservation refuses these to a node that was fenced while it stood still.
+                let now = MonotonicClock.nowNanoseconds
+                if !state.filter.mayAnswerFromMap(nowNanoseconds: now) {
+                    return (.redirect, state.lunUse)
+                }
             default:
                 break
             }

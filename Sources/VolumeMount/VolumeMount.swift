@@ -103,6 +103,12 @@ public final class VolumeMount: Sendable {
         handler.state.withLock { $0.filter.directUntilNanoseconds = untilNanoseconds ?? .max }
     }
 
+    /// Until when this node is a member of the cluster, in nanoseconds of CLOCK_BOOTTIME: what the map
+    /// alone answers, without the LUN, it may answer so long (rule valid-at-completion).
+    public func allowAnswersFromMap(untilNanoseconds: UInt64) {
+        handler.state.withLock { $0.filter.memberUntilNanoseconds = untilNanoseconds }
+    }
+
     // MARK: Coordinators
 
     /// There is no coordinator any more. Layouts, growths, opens and locks are kept; mapped reads and
