@@ -63,6 +63,16 @@ final class Faults {
             }
             let others = [0, 1, 2, SimulatedNetwork.store].filter { $0 != index }
             cut(others.map { (index, $0) }, long + simulation.random.within(0...short))
+        case .hungRestart:
+            let index = node.index
+            simulation.lun.setFault(.hanging, node: index)
+            let life = simulation.random.within(.milliseconds(10) ... .milliseconds(300))
+            simulation.after(life) { node.kill() }
+            simulation.after(life + .milliseconds(30)) { node.start() }
+            let healed = life + simulation.random.within(.milliseconds(1)...short)
+            simulation.after(healed) { [simulation] in
+                simulation.lun.setFault(.none, node: index)
+            }
         case .move:
             let target = simulation.random.pick(simulation.nodes)
             simulation.trace("operator", "move to \(target.name)")

@@ -1,3 +1,5 @@
+import VolumeModel
+
 /// What kind of weather a run has. All of it is drawn from the seed, so that some runs are calm and
 /// busy, others full of crashes: a fault that needs a rare mix finds a run that is rich in it.
 struct Scenario {
@@ -31,6 +33,8 @@ struct Scenario {
         case move
         /// A node loses the network and its path at once.
         case stranded
+        /// A node's path hangs, its daemon is killed, and another starts at once.
+        case hungRestart
     }
 
     enum WorkloadOperation: Hashable, CaseIterable {
@@ -44,7 +48,8 @@ struct Scenario {
             : random.within(.microseconds(30) ... .microseconds(400))
     }
 
-    init(random: inout SimulationRandom) {
+    /// `focus`: the rule whose weather the run should have; none: any, and often that of some rule.
+    init(random: inout SimulationRandom, focus: SafetyRules = []) {
         fileCount = 2 + random.below(4)
         processesPerNode = 1 + random.below(3)
         thinkNanoseconds = .milliseconds(random.pick([15, 30, 60, 100]))
@@ -65,6 +70,52 @@ struct Scenario {
             faultPeriod = .milliseconds(random.pick([1500, 3000, 6000]))
             faults = Self.faultWeights(&random)
         }
+        var focus = focus
+        if focus.isEmpty, random.chance(0.5) { focus = random.pick(SafetyRules.named).rule }
+        if !focus.isEmpty, random.chance(0.8) { bias(towards: focus, &random) }
+    }
+
+    /// Makes the mix that a rule is there for more likely than chance would.
+    private mutating func bias(towards rule: SafetyRules, _ random: inout SimulationRandom) {
+        let period = UInt64.milliseconds(random.pick([1500, 2500]))
+        switch rule {
+        case .leaseFromSend:
+            waitsForLeases()
+            slowStoreChance = 0.6
+            meets([(.isolate, 4), (.stranded, 1), (.move, 1)], every: period * 2)
+        case .validAtCompletion:
+            waitsForLeases()
+            overdueNanoseconds = .milliseconds(5000)
+            meets([(.stranded, 4), (.isolate, 1)], every: period * 2)
+        case .drainedBeforeRejoin:
+            isLeaseOnly = false
+            meets([(.hungRestart, 4), (.hostPower, 1)], every: period)
+        case .epochInEveryMessage:
+            slowMessageChance = 0.1
+            slowMessageMaximum = .milliseconds(random.pick([1500, 4000]))
+            meets([(.move, 4), (.longPause, 1), (.hostPower, 1)], every: period)
+        case .attachedBeforeLayout, .fenceBeforeForget, .oneCoordinator:
+            isLeaseOnly = false
+            fenceMaximum = .milliseconds(3000)
+            meets([(.isolate, 3), (.longPause, 2), (.partition, 1)], every: period * 2)
+        case .durableBeforeGrant:
+            operations += [(.extend, 60), (.read, 20)]
+            meets([(.hostPower, 3), (.daemonKill, 2), (.pathFail, 1)], every: period)
+        case .failedBeforeRedirect:
+            meets([(.pathFail, 2), (.pathHang, 3)], every: period)
+        default:
+            break
+        }
+    }
+
+    private mutating func waitsForLeases() {
+        isLeaseOnly = true
+        lateMaximum = .milliseconds(300)
+    }
+
+    private mutating func meets(_ wanted: [(Fault, Int)], every period: UInt64) {
+        faults = wanted
+        faultPeriod = period
     }
 
     private static func weights(

@@ -31,12 +31,12 @@ final class Simulation {
     var lastOperation: UInt64 = 0
     var counts = RunCounts()
 
-    init(seed: UInt64, rules: SafetyRules, isTracing: Bool) {
+    init(seed: UInt64, rules: SafetyRules, focus: SafetyRules = [], isTracing: Bool) {
         self.seed = seed
         self.rules = rules
         self.isTracing = isTracing
         var random = SimulationRandom(seed: seed)
-        scenario = Scenario(random: &random)
+        scenario = Scenario(random: &random, focus: focus)
         self.random = random
         lun = ModelLUN(simulation: self, nodes: 3, isReserved: !scenario.isLeaseOnly)
         oracle = Oracle(simulation: self)

@@ -5,11 +5,13 @@ public enum SimulationRunner {
     /// Every rule with its name.
     public static let controls = SafetyRules.named
 
-    /// One run. `without` names a rule that is broken in it.
+    /// One run. `without` names a rule that is broken in it; its weather is then that rule's.
     public static func run(
         seed: UInt64, without broken: SafetyRules = [], isTracing: Bool = false
     ) -> RunResult {
-        Simulation(seed: seed, rules: .all.subtracting(broken), isTracing: isTracing).run()
+        Simulation(
+            seed: seed, rules: .all.subtracting(broken), focus: broken, isTracing: isTracing
+        ).run()
     }
 
     /// Runs seeds side by side; stops after some violations.

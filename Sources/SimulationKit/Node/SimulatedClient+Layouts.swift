@@ -132,6 +132,7 @@ extension SimulatedClient {
         isJoined = false
         epoch = nil
         coordinator = nil
+        calls = calls.filter { !$0.value.isReclaim }
         filter.leaveCoordinator()
     }
 
@@ -149,7 +150,7 @@ extension SimulatedClient {
                 next(rest)
                 return
             }
-            call(operation) { [self] result, _ in
+            tell(operation) { [self] result, _ in
                 // A growth that was settled long ago: the rest is told without it.
                 let isRepeated = reclaimed(operation, result)
                 next(isRepeated ? steps : rest)

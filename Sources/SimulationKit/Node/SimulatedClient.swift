@@ -15,6 +15,8 @@ final class SimulatedClient {
         /// Counts the sessions: a grant that was asked of an earlier coordinator is not taken.
         var linkGeneration: Int
         var attempts = 0
+        /// What a new coordinator is told: it counts for that coordinator alone.
+        var isReclaim = false
         var completion: (OperationResult, [Cell]) -> Void
     }
 
@@ -156,6 +158,12 @@ final class SimulatedClient {
 
     // MARK: Calls
 
+    func tell(
+        _ operation: Operation, _ completion: @escaping (OperationResult, [Cell]) -> Void
+    ) {
+        begin(operation, [], Operation.noSlot, 0, isReclaim: true, completion)
+    }
+
     func call(
         _ operation: Operation, cells: [Cell] = [], ghost: UInt64 = 0,
         _ completion: @escaping (OperationResult, [Cell]) -> Void
@@ -179,12 +187,12 @@ final class SimulatedClient {
 
     private func begin(
         _ operation: Operation, _ cells: [Cell], _ slot: UInt16, _ ghost: UInt64,
-        _ completion: @escaping (OperationResult, [Cell]) -> Void
+        isReclaim: Bool = false, _ completion: @escaping (OperationResult, [Cell]) -> Void
     ) {
         lastSequence += 1
         calls[lastSequence] = Call(
             operation: operation, cells: cells, slot: slot, ghost: ghost,
-            linkGeneration: linkGeneration, completion: completion)
+            linkGeneration: linkGeneration, isReclaim: isReclaim, completion: completion)
         send(lastSequence)
     }
 
