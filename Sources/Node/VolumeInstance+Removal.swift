@@ -48,6 +48,10 @@ extension VolumeInstance {
                 try mount.abort()
                 _ = await mounted.waitForEnd(seconds: 5)
             }
+            // What it could not prove before must not land after it has given everything back.
+            if mount.accessState.waitingFor != nil, await !self.path.fencePath() {
+                throw NodeError("writes of this node may still be on their way to the LUN")
+            }
             mount.closePath()
             MountPoint.remove(path)
             mounted.clear()
