@@ -106,6 +106,10 @@ class Prober:
         file = self.mapped_file("fsync" if fsync_every else "write")
         sequences = [0] * BLOCKS
         for number in self.rounds():
+            if number == 0:
+                # A node asks for a map from where it lacks it on: from the beginning, then.
+                for block in range(BLOCKS):
+                    self.put(file, block, 0)
             block = random.randrange(BLOCKS)
             self.timed(self.put, file, block, number + 1)
             sequences[block] = number + 1
