@@ -89,7 +89,8 @@ struct Scenario {
             meets([(.stranded, 4), (.isolate, 1)], every: period * 2)
         case .drainedBeforeRejoin:
             isLeaseOnly = false
-            meets([(.hungRestart, 4), (.hostPower, 1)], every: period)
+            lateMaximum = .milliseconds(4000)
+            meets([(.hungRestart, 3), (.daemonKill, 3), (.hostPower, 1)], every: period)
         case .epochInEveryMessage:
             slowMessageChance = 0.1
             slowMessageMaximum = .milliseconds(random.pick([1500, 4000]))

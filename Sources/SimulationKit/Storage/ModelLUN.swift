@@ -34,6 +34,8 @@ final class ModelLUN {
         /// What the check needs to know of a direct write.
         var direct: DirectWrite?
         var isHeld = false
+        /// Nobody waits for it; it lands when its delay is over, and no sooner.
+        var isLate = false
         var completion: ((LUNStatus, [Cell]) -> Void)?
     }
 
@@ -150,7 +152,7 @@ final class ModelLUN {
         simulation.trace("lun", "path of node\(node + 1): \(fault)")
         for (id, flight) in flights.sorted(by: { $0.key < $1.key }) where flight.node == node {
             switch fault {
-            case .none where before == .hanging && flight.isHeld:
+            case .none where before == .hanging && flight.isHeld && flight.completion != nil:
                 flights[id]?.isHeld = false
                 let delay = simulation.scenario.lunDelay(&simulation.random)
                 simulation.after(delay) { [unowned self] in land(id) }
@@ -171,19 +173,29 @@ final class ModelLUN {
             if simulation.random.chance(0.5) {
                 flights[id] = nil
             } else {
-                simulation.after(lateDelay()) { [unowned self] in land(id) }
-                flights[id]?.isHeld = true
+                delayOrphan(id)
             }
         }
     }
 
-    /// The daemon is gone, the kernel is not: its I/O lands at its time, and nobody hears of it.
+    /// The daemon is gone, the kernel is not: its I/O lands, some of it much later, and nobody hears
+    /// of it.
     func daemonLost(node: Int) {
-        for (id, flight) in flights where flight.node == node { flights[id]?.completion = nil }
+        for (id, flight) in flights.sorted(by: { $0.key < $1.key }) where flight.node == node {
+            flights[id]?.completion = nil
+            guard flight.isHeld || simulation.random.chance(0.5) else { continue }
+            delayOrphan(id)
+        }
     }
 
-    private func lateDelay() -> UInt64 {
-        simulation.random.within(.milliseconds(1)...simulation.scenario.lateMaximum)
+    /// What nobody waits for lands much later.
+    private func delayOrphan(_ id: UInt64) {
+        flights[id]?.isLate = true
+        let delay = simulation.random.within(.milliseconds(1)...simulation.scenario.lateMaximum)
+        simulation.after(delay) { [unowned self] in
+            flights[id]?.isLate = false
+            land(id)
+        }
     }
 
     private func fail(_ id: UInt64, mayHaveArrived: Bool) {
@@ -191,8 +203,7 @@ final class ModelLUN {
         flights[id]?.completion = nil
         if mayHaveArrived {
             // The initiator has given up; the target has not.
-            flights[id]?.isHeld = true
-            simulation.after(lateDelay()) { [unowned self] in land(id) }
+            delayOrphan(id)
         } else {
             flights[id] = nil
         }
@@ -201,7 +212,7 @@ final class ModelLUN {
 
     private func land(_ id: UInt64) {
         guard let flight = flights[id] else { return }
-        if flight.isHeld, flight.completion != nil { return }
+        if flight.isLate || (flight.isHeld && flight.completion != nil) { return }
         flights[id] = nil
         guard isRegistered(flight.node) else {
             simulation.trace("lun", "I/O of node\(flight.node + 1) meets the reservation")
