@@ -117,7 +117,10 @@ extension SimulatedHost {
         after(simulation.random.within(.microseconds(100)...maximum)) { [self] in
             // Alone, the end of the earlier process has to do: rule drained-before-rejoin has seen
             // that nothing of it is in flight.
-            if victim.name == name, victim != identity, simulation.random.chance(0.5) {
+            let isDrained = !simulation.lun.hasFlights(of: index)
+            if victim.name == name, victim != identity, simulation.random.chance(0.5),
+                isDrained || !simulation.rules.contains(.drainedBeforeRejoin)
+            {
                 recordFence(victim, scope, key, end)
                 return
             }
