@@ -70,7 +70,7 @@ extension IntegrationTests {
         }
 
         /// The longest operation on mapped blocks, with and without a crash in the same time.
-        @Test(arguments: [false, true])
+        @Test(arguments: FaultSettings.variants)
         func mappedInputOutputDoesNotNotice(withFsync: Bool) async throws {
             try await SharedLab.useAndMend { lab in
                 let old = try await lab.currentCoordinator()

@@ -5,7 +5,7 @@ import Testing
 extension IntegrationTests {
     /// A node that is not the coordinator goes. What it held ends with the proof of its fence.
     @Suite(SharedLab(.test(simulatedLUN: true))) struct NodeDeathTests {
-        @Test(arguments: [false, true])
+        @Test(arguments: FaultSettings.variants)
         func locksEndWithTheFence(powerGoes: Bool) async throws {
             try await SharedLab.useAndMend { lab in
                 let others = try await lab.others()

@@ -11,6 +11,9 @@ enum FaultSettings {
         number("COVOL_FAULT_SECONDS").map(Double.init) ?? standard
     }
 
+    /// Every variant of what a short run shows with one.
+    static let variants: [Bool] = number("COVOL_FAULT_ROUNDS") == nil ? [true] : [false, true]
+
     private static func number(_ name: String) -> Int? {
         ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
     }
