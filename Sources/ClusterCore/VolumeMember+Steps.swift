@@ -38,6 +38,8 @@ extension VolumeMember {
             abandon(epoch, &actions)
             return
         }
+        // Before there is a coordinator nobody could be told whom to drop.
+        if role == .mounting(epoch) { return }
         if role == .mounted(epoch) { begin(.announce, .announce(epoch), now, &actions) }
         if role == .serving(epoch), let target = owner.moveTarget, target != me.name,
             let incarnation = records.members[target]

@@ -41,8 +41,14 @@ extension FilterCore {
             !rules.contains(.orderOfGrantAndRecall)
                 || grant.generation > files[slot].lastRecall,
             SectorMap.isValid(range: grant.range, extents: grant.extents)
-        else { return false }
-        if let request, request.returnCount != files[slot].returnCount { return false }
+        else {
+            if asGrowth { forgetEnd(slot, from: grant.range.startBytes) }
+            return false
+        }
+        if let request, request.returnCount != files[slot].returnCount {
+            forgetEnd(slot, from: grant.range.startBytes)
+            return false
+        }
         files[slot].lastGrant = max(files[slot].lastGrant, grant.generation)
         if !grant.range.isEmpty {
             files[slot].map.insert(range: grant.range, extents: grant.extents)
@@ -53,6 +59,13 @@ extension FilterCore {
             files[slot].sizeBytes = size
         }
         return true
+    }
+
+    /// A growth that was granted and is not taken: for the coordinator it has taken the place of what
+    /// was known of the file's end before, and nobody recalls that any more.
+    private mutating func forgetEnd(_ slot: Int, from startBytes: UInt64) {
+        files[slot].sizeBytes = nil
+        files[slot].map.remove(ByteRange(start: startBytes, end: .max))
     }
 
     private mutating func applyGrowth(_ grant: LayoutGrant, _ slot: Int) {

@@ -71,10 +71,16 @@ extension VolumeInstance {
         guard known == nil || known?.value.incarnation == record.incarnation else {
             throw NodeError("an earlier life of this node is still attached")
         }
-        guard
-            try await context.store.compareAndPutJSON(
-                name, modRevision: known?.entry.modRevision ?? 0, record) != nil
-        else { throw NodeError("the attachment changed meanwhile") }
+        // Only a member attaches: nobody would fence what nobody misses.
+        let response = try await context.store.transaction(
+            compares: [
+                known.map { .modRevision(name, .equal, $0.entry.modRevision) } ?? .missing(name),
+                .exists(StoreKeys.node(context.node)),
+            ],
+            success: [.putJSON(name, record)])
+        guard response.succeeded else {
+            throw NodeError("the attachment changed meanwhile, or this node is no member")
+        }
     }
 
     // MARK: Fencing
@@ -115,7 +121,7 @@ extension VolumeInstance {
         if let key = attachment.key {
             outcome = await path.askOthersToFence(key)
         }
-        guard !outcome.isProven, attachment.incarnation != context.incarnation.number,
+        guard !outcome.isProven, attachment.incarnation != context.incarnation.number, hasDrained,
             let process = attachment.process, let start = attachment.processStart
         else { return outcome }
         return (try? await Blocking.run { ProcessFence.end(process, startedAt: start) }) ?? outcome
@@ -200,10 +206,17 @@ extension VolumeInstance {
             known.value.epoch == owner.epoch.number
         else { throw NodeError("the ownership record changed meanwhile") }
         let key = StoreKeys.owner(id.description)
-        guard
-            try await context.store.compareAndPutJSON(
-                key, modRevision: known.entry.modRevision, mine(epoch, .assigned)) != nil
-        else { throw NodeError("another node took over") }
+        let last = StoreKeys.attachment(id.description, owner.identity.name)
+        // Neither may the last owner have been attached anew meanwhile, nor another have claimed.
+        let attachment = snapshot.attachments[owner.identity.name]
+        let response = try await context.store.transaction(
+            compares: [
+                .modRevision(key, .equal, known.entry.modRevision),
+                attachment.map { .modRevision(last, .equal, $0.entry.modRevision) }
+                    ?? .missing(last),
+            ],
+            success: [.putJSON(key, mine(epoch, .assigned))])
+        guard response.succeeded else { throw NodeError("another node took over") }
         // Of those that never served nobody needs to know but the log.
         guard lastServedEpoch == owner.epoch.number else { return }
         context.events.note(
@@ -229,6 +242,8 @@ extension VolumeInstance {
         }
         let mark = VolumeMark(
             cluster: context.clusterID, clusterName: context.clusterName, volume: record.id)
+        startingEpoch = epoch
+        defer { startingEpoch = nil }
         // What this node's own mount holds of an earlier epoch it tells as everybody else.
         let telling = attached + (mount == nil ? [] : [context.node])
         let (device, log) = (path.device, log)
@@ -242,6 +257,10 @@ extension VolumeInstance {
             try CoordinatorHost(
                 device: device, kind: kind, epoch: epoch, mark: mark, attached: telling,
                 log: log, onFailure: onFailure)
+        }
+        guard member.coordinatedEpoch == epoch, !abandonedEpochs.contains(epoch) else {
+            try await Blocking.run { try host.abandon() }
+            throw NodeError("the epoch was given up while it was mounted")
         }
         self.host = host
         mounted.setCoordinator(host.coordinator, epoch)
@@ -266,6 +285,12 @@ extension VolumeInstance {
 
     /// True: nothing of the epoch is left, and its mount is proven to be gone.
     private func abandon(_ epoch: Epoch) async -> Bool {
+        abandonedEpochs.insert(epoch)
+        // A mount that is under way takes itself down again.
+        for _ in 0..<500 where startingEpoch == epoch {
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        guard startingEpoch != epoch else { return false }
         guard let host, host.epoch == epoch else { return host == nil }
         forgetHost()
         let log = log

@@ -186,6 +186,7 @@ extension VolumeInstance {
     func drain() async {
         let shown = context.path(of: record.name)
         _ = try? await Blocking.run { MountPoint.removeLeft(shown) }
+        hasDrained = true
         send(.drained)
     }
 }

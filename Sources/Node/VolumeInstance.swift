@@ -22,6 +22,12 @@ actor VolumeInstance {
     private var hasSnapshot = false
     var member: VolumeMember
     var isLeaving = false
+    /// What an earlier life of this daemon left on this node is gone.
+    var hasDrained = false
+    /// The epoch that is being mounted.
+    var startingEpoch: Epoch?
+    /// Epochs of this node's that were given up, also while they were being mounted.
+    var abandonedEpochs: Set<Epoch> = []
     private var problem: String?
     private var shownState: MountState?
     /// What the last fence lacked, so that it is told once.
@@ -100,7 +106,6 @@ actor VolumeInstance {
     /// Time passes.
     func tick() async {
         guard !isLeaving else { return }
-        send(.lease(isValid: context.membership.isValid))
         send(.tick)
         noteCoordinator()
         // Where only the lease protects the LUN, direct I/O ends well before it.
@@ -113,7 +118,10 @@ actor VolumeInstance {
     /// Hands an event to the machine, and starts what it asks for.
     func send(_ event: VolumeMemberEvent) {
         var actions: [VolumeMemberAction] = []
-        member.handle(event, nowNanoseconds: BootClock.nowNanoseconds, into: &actions)
+        let now = BootClock.nowNanoseconds
+        member.handle(
+            .lease(isValid: context.membership.isValid), nowNanoseconds: now, into: &actions)
+        member.handle(event, nowNanoseconds: now, into: &actions)
         for action in actions { Task { await self.perform(action) } }
     }
 

@@ -138,6 +138,25 @@ import VolumeModel
         #expect(fixture.open.map(\.action) == [.forget(fixture.identity("c"))])
     }
 
+    /// While it mounts there is no coordinator yet that could be told.
+    @Test func whoGoesDuringAMountIsForgottenAfterIt() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        fixture.records.members["a"] = nil
+        fixture.records.attachments["a"] = nil
+        fixture.records.owner = .init(
+            identity: fixture.identity("b"), epoch: Epoch(2), phase: .assigned)
+        fixture.tell(except: ["a"])
+        #expect(fixture.open.map(\.action) == [.mount(Epoch(2), attached: ["c"])])
+        fixture.open = []
+        fixture.records.members["c"] = nil
+        fixture.records.attachments["c"] = nil
+        fixture.tell(except: ["a", "c"])
+        #expect(fixture.open.isEmpty)
+        fixture.send(.mounted(Epoch(2), true), to: "b")
+        #expect(fixture.open.map(\.action).contains(.forget(fixture.identity("c"))))
+    }
+
     @Test func anEarlierLifeIsFencedBeforeTheNext() {
         var fixture = MemberFixture(["a", "b"])
         fixture.start(owner: "b")

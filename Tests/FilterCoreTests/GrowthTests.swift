@@ -27,6 +27,18 @@ struct GrowthTests {
         #expect(fixture.filter.ownSizeBytes(fixture.handle) == nil)
     }
 
+    /// For the coordinator the growth has taken the place of the layout that knew the end.
+    @Test func aGrowthThatCameTooLateTakesTheOldEndAlong() throws {
+        let fixture = FilterFixture()
+        fixture.apply(1, [(.written, 4)], end: .at(sizeBytes: 4 * block))
+        #expect(fixture.read(4 * block, 10).kind == "end")
+        // The recall of another range overtakes the growth.
+        _ = try #require(fixture.recall(FilterFixture.blocks(0..<1), 3))
+        #expect(!fixture.grow(2, visible: 4 * block, blocks: 8))
+        #expect(fixture.read(4 * block, 10).kind == "needsLayout")
+        #expect(fixture.read(2 * block, 4096).kind == "direct")
+    }
+
     @Test func recallBelowTheEndKeepsIt() throws {
         let fixture = FilterFixture()
         fixture.grow(1, visible: 4 * block, blocks: 8)

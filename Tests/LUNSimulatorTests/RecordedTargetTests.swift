@@ -44,7 +44,7 @@ import Testing
         return steps
     }
 
-    @Test(arguments: ["attach.txt", "foreign.txt", "preempt.txt", "truncated.txt"])
+    @Test(arguments: ["tgt-attach.txt", "tgt-foreign.txt", "tgt-preempt.txt", "tgt-truncated.txt"])
     func answersAreTheSame(name: String) throws {
         var target = ReservationTarget(
             paths: ["node1", "node2", "other"], supportsPersistence: false)
