@@ -60,8 +60,12 @@ extension IntegrationTests {
                     try await lab.wait(for: victim, state: "Direct", atMostSeconds: 30)
                     // What it sends now goes the direct way again.
                     let restored = try await lab.lastSequence()
-                    try await Task.sleep(for: .seconds(2))
-                    #expect(try await !lab.landed(by: victim, after: restored).isEmpty)
+                    var isDirectAgain = false
+                    for _ in 0..<40 where !isDirectAgain {
+                        try await Task.sleep(for: .milliseconds(500))
+                        isDirectAgain = try await !lab.landed(by: victim, after: restored).isEmpty
+                    }
+                    #expect(isDirectAgain)
                 }
                 report.expectNoErrors(name)
                 if !ofCoordinator {
