@@ -128,15 +128,14 @@ final class PathKeeper: PathGuard {
     private func preempt(
         _ victim: UInt64?, _ reservations: VolumeReservations
     ) async -> FenceOutcome {
-        guard let number = victim, let victim = ReservationKey(number) else {
-            return .proven("its path had no key")
-        }
+        let victim = victim.flatMap { ReservationKey($0) }
         guard let mine = key.withLock({ $0 }) else {
             return .notProven("this node has no key of its own on the LUN")
         }
         guard mine != victim else { return .notProven("that is this node's own key") }
         let run = try? await Blocking.run {
-            reservations.fence.fence(victims: [victim], own: mine)
+            // Without a key of its own the reservation keeps it out: that is read back as well.
+            reservations.fence.fence(victims: victim.map { [$0] } ?? [], own: mine)
         }
         return run ?? .notProven("the fence could not be run")
     }

@@ -83,6 +83,10 @@ extension VolumeInstance {
 
     /// Another node asks to have its path cut, because it cannot say itself what of it may still land.
     func fencePath(_ request: FencePathRequest, of node: String) async -> FencePathAnswer {
+        await refresh()
+        guard snapshot.attachments[node]?.value.key == request.key else {
+            return FencePathAnswer(isProven: false, text: "that is not the key of \(node)'s path")
+        }
         let outcome = await path.preempt(request.key)
         if outcome.isProven {
             context.events.note(
