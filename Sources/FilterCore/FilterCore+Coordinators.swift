@@ -79,8 +79,19 @@ extension FilterCore {
         files[Int(file.number)].unsettled != nil
     }
 
+    /// A new coordinator took up the growth that was given back, and will be told its end: until then
+    /// this node's processes go on seeing the size that they know.
+    public mutating func takeUp(_ file: FileIndex) {
+        let slot = Int(file.number)
+        guard files[slot].growth == nil, let unsettled = files[slot].unsettled else { return }
+        files[slot].returnedSizeBytes = unsettled.sizeBytes
+    }
+
     /// A new coordinator does not know the growth that was given back: it has been settled.
-    public mutating func settled(_ file: FileIndex) { files[Int(file.number)].unsettled = nil }
+    public mutating func settled(_ file: FileIndex) {
+        files[Int(file.number)].unsettled = nil
+        files[Int(file.number)].forgetReturnedSize()
+    }
 
     /// Whether the opens of a file that were there are good for nothing any more.
     public func isLost(_ file: FileIndex) -> Bool { files[Int(file.number)].isLost }

@@ -73,6 +73,7 @@ extension FilterCore {
         let reached = files[slot].growth?.sizeBytes ?? visible
         files[slot].sizeBytes = nil
         files[slot].unsettled = nil
+        files[slot].forgetReturnedSize()
         files[slot].growth = FilterGrowth(
             visibleSizeBytes: visible, sizeBytes: max(reached, visible),
             allocatedEndBytes: grant.range.endBytes)
@@ -175,6 +176,8 @@ extension FilterCore {
             if recall.isVoluntary {
                 if let size { files[slot].returnedSizeBytes = size }
                 if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
+            } else if reachesGrowth {
+                files[slot].forgetReturnedSize()
             }
             ended.append(EndedRecall(ticket: recall.ticket, report: report))
         }

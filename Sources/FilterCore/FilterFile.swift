@@ -62,6 +62,11 @@ struct FilterFile: Sendable {
         growth = held
     }
 
+    /// The coordinator knows the file's end, or is about to be asked, unless a return is under way.
+    mutating func forgetReturnedSize() {
+        if unconfirmedReturns == 0 { returnedSizeBytes = nil }
+    }
+
     /// What the coordinator has to learn; taken, it is reported once. Without a time the age is zero.
     mutating func takeReport(withGrowth: Bool, now: UInt64?) -> WriteReport {
         var report = WriteReport()

@@ -105,7 +105,10 @@ extension MountHandler {
             let answer = await link.call(
                 .reclaimLayout(piece.handle, piece.ranges, growth: piece.growth)
             ).result
-            guard case .failed(let error) = answer else { continue }
+            guard case .failed(let error) = answer else {
+                if piece.growth != nil { state.withLock { $0.filter.takeUp(file) } }
+                continue
+            }
             if error == .notConnected { return false }
             let isSettled = state.withLock { state in
                 guard piece.growth != nil, !state.filter.holdsGrowth(file) else { return false }

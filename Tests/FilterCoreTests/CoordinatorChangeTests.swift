@@ -102,6 +102,27 @@ import VolumeProtocol
         #expect(fixture.filter.claim(of: fixture.file) == nil)
     }
 
+    /// Taken up by the next coordinator, its end is shown here until that one knows it.
+    @Test(arguments: [true, false]) func growthThatWasTakenUpIsShown(_ isReturned: Bool) throws {
+        let fixture = FilterFixture()
+        fixture.grow(1, visible: 0, blocks: 8)
+        let token = try #require(fixture.write(0, 100).token)
+        fixture.end(token)
+        _ = try #require(fixture.recall(.everything, 2))
+        #expect(fixture.filter.ownSizeBytes(fixture.handle) == nil)
+        fixture.filter.leaveCoordinator()
+        fixture.filter.takeUp(fixture.file)
+        #expect(fixture.filter.ownSizeBytes(fixture.handle) == 100)
+        if isReturned {
+            #expect(fixture.returnGrowth()?.report.grownSizeBytes == 100)
+            #expect(fixture.filter.ownSizeBytes(fixture.handle) == 100)
+            fixture.filter.growthReturned(fixture.file)
+        } else {
+            #expect(fixture.recall(.everything, 1)?.report.grownSizeBytes == 100)
+        }
+        #expect(fixture.filter.ownSizeBytes(fixture.handle) == nil)
+    }
+
     @Test func heldGrowthIsClaimed() throws {
         let fixture = FilterFixture()
         fixture.grow(1, visible: 0, blocks: 8)

@@ -176,7 +176,12 @@ extension SimulatedClient {
 
     /// True where it is to be told again, as it is now.
     private func reclaimed(_ operation: Operation, _ result: OperationResult) -> Bool {
-        guard case .failed(let error) = result else { return false }
+        guard case .failed(let error) = result else {
+            if case .reclaimLayout(let handle, _, let growth) = operation, growth != nil {
+                filter.index(of: handle).map { filter.takeUp($0) }
+            }
+            return false
+        }
         simulation.trace(host.name, "cannot reclaim: \(operation): \(error)")
         switch operation {
         case .open(let handle, _):
