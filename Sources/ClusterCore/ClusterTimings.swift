@@ -10,12 +10,19 @@ public struct ClusterTimings: Hashable, Sendable {
     public var candidateNanoseconds: UInt64
     /// Before something that failed is tried again.
     public var retryNanoseconds: UInt64
+    /// How long a member may owe the answer to a recall before its path is cut: longer than it takes
+    /// to find out by itself that its path hangs.
+    public var recallNanoseconds: UInt64
+    /// The same, before the node is cut off as if it were lost.
+    public var silenceNanoseconds: UInt64
 
     public init(
         leaseNanoseconds: UInt64 = 10_000_000_000, renewalNanoseconds: UInt64 = 2_000_000_000,
         directStopNanoseconds: UInt64 = 7_000_000_000,
-        candidateNanoseconds: UInt64 = 3_000_000_000, retryNanoseconds: UInt64 = 1_000_000_000
+        candidateNanoseconds: UInt64 = 3_000_000_000, retryNanoseconds: UInt64 = 1_000_000_000,
+        recallNanoseconds: UInt64 = 10_000_000_000, silenceNanoseconds: UInt64 = 40_000_000_000
     ) {
+        precondition(recallNanoseconds < silenceNanoseconds, "the path is cut before the node")
         precondition(renewalNanoseconds < directStopNanoseconds, "a renewal comes before the stop")
         precondition(directStopNanoseconds < leaseNanoseconds, "direct I/O stops before the lease")
         self.leaseNanoseconds = leaseNanoseconds
@@ -23,5 +30,7 @@ public struct ClusterTimings: Hashable, Sendable {
         self.directStopNanoseconds = directStopNanoseconds
         self.candidateNanoseconds = candidateNanoseconds
         self.retryNanoseconds = retryNanoseconds
+        self.recallNanoseconds = recallNanoseconds
+        self.silenceNanoseconds = silenceNanoseconds
     }
 }

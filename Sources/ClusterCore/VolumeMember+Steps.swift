@@ -67,6 +67,21 @@ extension VolumeMember {
         }
     }
 
+    /// A member that does not give back what is recalled: first its path is cut, with which it goes on
+    /// redirected and answers; one that does not answer even then is cut off itself. This node's own
+    /// path is looked after where it hangs.
+    mutating func fenceOverdue(
+        _ node: NodeIdentity, _ scope: FenceScope, _ now: UInt64,
+        _ actions: inout [VolumeMemberAction]
+    ) {
+        guard case .serving = role, isLeaseValid, node.name != me.name,
+            let attachment = records.attachments[node.name],
+            attachment.incarnation == node.incarnation,
+            attachment.hasPath || scope == .node
+        else { return }
+        begin(.fence(node), .fence(node, scope), now, &actions)
+    }
+
     private var attachedNow: Set<NodeIdentity> {
         Set(
             records.attachments.map {

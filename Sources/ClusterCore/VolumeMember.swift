@@ -130,6 +130,8 @@ public struct VolumeMember: Sendable {
             end(.loss, true, now)
             isAttached = false
             session = nil
+        case .overdue(let node, let scope):
+            fenceOverdue(node, scope, now, &actions)
         case .coordinatorFailed(let epoch):
             abandon(epoch, &actions)
         }

@@ -32,6 +32,8 @@ public enum VolumeMemberEvent: Hashable, Sendable {
     case resigned(Epoch, Bool)
     case sessionOpened(Epoch, Bool)
     case lostEverything
+    /// A node has owed this coordinator the answer to a recall for too long: what is to be cut off.
+    case overdue(NodeIdentity, FenceScope)
     /// The coordinator of this node cannot make anything durable any more.
     case coordinatorFailed(Epoch)
 }

@@ -43,8 +43,8 @@ extension Coordinator {
 
     /// The sessions that have owed an answer to a recall for longer than this. Such a node's I/O
     /// hangs, or the node does: its path, or itself, is to be fenced.
-    public func overdueSessions(seconds: Double) -> [NodeIdentity] {
-        let deadline = ContinuousClock.now - .seconds(seconds)
+    public func overdueSessions(nanoseconds: UInt64) -> [NodeIdentity] {
+        let deadline = ContinuousClock.now - .nanoseconds(Int64(nanoseconds))
         return state.withLock { state in
             let owed = state.core.owedRecalls
             state.asked = state.asked.filter { owed[$0.key] != nil }
@@ -54,10 +54,18 @@ extension Coordinator {
     }
 
     /// For a planned move: takes no more requests, and returns once those that are under way have
-    /// ended. A node that does not answer a recall holds it up; ``stop()`` ends it all the same, and
-    /// what was under way is then the next coordinator's. Waits for locks end here, too.
-    public func drain() async {
+    /// ended, or after so long: a node that does not answer a recall would hold it up. ``stop()`` ends
+    /// what is left, and that is then the next coordinator's. Waits for locks end here, too.
+    public func drain(timeout: Duration) async {
         handle(.draining)
+        let patience = Task {
+            guard (try? await Task.sleep(for: timeout)) != nil else { return }
+            let waiting = state.withLock { state in
+                defer { state.draining = [] }
+                return state.draining
+            }
+            for continuation in waiting { continuation.resume() }
+        }
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in
                 if state.hasEnded || state.core.isIdle { return true }
@@ -66,6 +74,7 @@ extension Coordinator {
             }
             if isIdle { continuation.resume() }
         }
+        patience.cancel()
     }
 
     /// Writes the volume's ownership mark, durably.

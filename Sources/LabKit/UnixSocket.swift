@@ -15,8 +15,7 @@ enum UnixSocket {
         do throws(LabError) {
             number = try connected(path)
         } catch {
-            throw LabError(
-                .daemonFailed, "\(error.message): does its process run? `covol lab status` says")
+            throw gone(error)
         }
         let connection = Descriptor(owning: number)
         var limit = timeval(tv_sec: Int(LabLimits.commandSeconds), tv_usec: 0)
@@ -24,18 +23,26 @@ enum UnixSocket {
             connection.number, SOL_SOCKET, SO_RCVTIMEO, &limit,
             socklen_t(MemoryLayout<timeval>.size))
         guard send(connection.number, line, line.count, Int32(MSG_NOSIGNAL)) == line.count else {
-            throw LabError.system("send", path)
+            throw gone(LabError.system("send", path))
         }
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
         while answer.last != UInt8(ascii: "\n") {
             let count = recv(connection.number, &buffer, buffer.count, 0)
             if count < 0 && errno == EINTR { continue }
+            if count < 0 && errno == ECONNRESET {
+                // It was killed with the connection in its queue.
+                throw gone(LabError.system("receive from", path))
+            }
             guard count >= 0 else { throw LabError.system("receive from", path) }
             guard count > 0, answer.count < LabLimits.maximumStateFileBytes else { break }
             answer += buffer[..<count]
         }
         return answer
+    }
+
+    private static func gone(_ error: LabError) -> LabError {
+        LabError(.daemonFailed, "\(error.message): does its process run? `covol lab status` says")
     }
 
     private static func connected(_ path: String) throws(LabError) -> Int32 {

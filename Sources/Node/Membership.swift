@@ -1,5 +1,6 @@
 import ClusterCore
 import ClusterStore
+import Fencing
 import Logging
 import Synchronization
 import VolumeModel
@@ -11,6 +12,8 @@ actor Membership {
     private let addresses: [String]
     private let store: any ClusterStore
     private let log: Logger
+    /// Fed with each renewal, and by nothing else.
+    private let watchdog: Watchdog?
     private let timings = ClusterTimings()
     private var lease: LeaseID?
     /// What else stands under the lease, to be put again with a new one.
@@ -23,8 +26,9 @@ actor Membership {
 
     init(
         node: String, incarnation: Incarnation, addresses: [String], store: any ClusterStore,
-        log: Logger
+        watchdog: Watchdog?, log: Logger
     ) {
+        self.watchdog = watchdog
         self.node = node
         self.incarnation = incarnation
         self.addresses = addresses
@@ -58,6 +62,12 @@ actor Membership {
     }
 
     private func leave() async {
+        do {
+            // Everything was given up before this.
+            try watchdog?.stop()
+        } catch {
+            log.error("the watchdog goes on", metadata: ["error": "\(error)"])
+        }
         guard let lease else { return }
         let record = NodeRecord(
             incarnation: incarnation.number, addresses: addresses, hasLeft: true)
@@ -76,6 +86,7 @@ actor Membership {
             current.withLock {
                 $0.renewed(sentNanoseconds: sent, nowNanoseconds: BootClock.nowNanoseconds)
             }
+            _ = try watchdog?.keepAlive()
         } catch StoreError.leaseNotFound {
             log.warning("the membership lease had ended; joining again")
             lease = nil

@@ -30,6 +30,9 @@ public struct NodeConfiguration: Codable, Sendable {
     /// By node: the program that turns it off, see ``Fencing/FenceAgent``.
     public var fenceAgents: [String: FenceAgent]
 
+    /// The hardware watchdog that resets this machine when it loses its membership; nil: none.
+    public var watchdog: WatchdogConfiguration?
+
     public enum Fence: String, Codable, Sendable {
         /// Not at all.
         case none
@@ -39,7 +42,7 @@ public struct NodeConfiguration: Codable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case node, cluster, root, socket, store, listen, certificates, logLevel
-        case devices, reservationSocket, reservationPath, fence, fenceAgents
+        case devices, reservationSocket, reservationPath, fence, fenceAgents, watchdog
     }
 
     public init(from decoder: any Decoder) throws {
@@ -65,6 +68,7 @@ public struct NodeConfiguration: Codable, Sendable {
         fence = try container.decodeIfPresent(Fence.self, forKey: .fence) ?? .none
         fenceAgents =
             try container.decodeIfPresent([String: FenceAgent].self, forKey: .fenceAgents) ?? [:]
+        watchdog = try container.decodeIfPresent(WatchdogConfiguration.self, forKey: .watchdog)
         if listen.isEmpty { throw NodeError("\"listen\" names no address, such as 10.0.0.1:7400") }
         for path in [root, socket, store, certificates] where !path.hasPrefix("/") {
             throw NodeError("\"\(path)\" is not an absolute path")

@@ -60,7 +60,8 @@ public struct NodeDaemon: Sendable {
             group: eventLoops, handlers: router.handlers, logger: log)
         let membership = Membership(
             node: configuration.node, incarnation: incarnation,
-            addresses: server.addresses.map(\.description), store: store, log: log)
+            addresses: server.addresses.map(\.description), store: store,
+            watchdog: try configuration.watchdog?.start(), log: log)
         let peers = Peers(
             store: store, credentials: transport, group: eventLoops, handlers: router.handlers,
             log: log)

@@ -17,9 +17,10 @@ final class PathKeeper: PathGuard {
     private let volume: VolumeID
     /// The LUN as this node opens it.
     let device: String
-    private let reservations: VolumeReservations?
+    private let found = Mutex<Reservations>(.unknown)
     private let log: Logger
     private let key = Mutex<ReservationKey?>(nil)
+    private let registered = Mutex(false)
     private let problem = Mutex<String?>(nil)
     /// Why the path could not be cut, as it was told last.
     private let lastProblem = Mutex<String?>(nil)
@@ -29,49 +30,84 @@ final class PathKeeper: PathGuard {
         self.context = context
         self.volume = volume
         self.device = device
-        reservations = Self.reservations(of: device, context)
     }
+
+    private enum Reservations {
+        /// The LUN could not be asked yet.
+        case unknown
+        case none
+        case some(VolumeReservations)
+    }
+
+    private var reservations: VolumeReservations? {
+        if case .some(let found) = found.withLock({ $0 }) { found } else { nil }
+    }
+
+    /// The path is this life's to use: it has its key, where the LUN has reservations.
+    var isRegistered: Bool { registered.withLock { $0 } }
 
     /// Why the fence is none now; nil where it is one.
     var fenceProblem: String? { problem.withLock { $0 } }
 
     /// A node whose lease has lapsed is stopped by its fence; its mapped I/O may go on until then.
+    /// Not so with a watchdog: what it counts on is that direct I/O has stopped with the lease.
     var outlivesLease: Bool { reservations != nil || context.configuration.fence == .process }
 
     /// By what a lost node is cut off from this volume, for people; nil: by nothing.
     var fenceName: String? {
         if reservations != nil { return FenceKind.reservations.rawValue }
         if !context.configuration.fenceAgents.isEmpty { return FenceKind.agent.rawValue }
+        if context.configuration.watchdog != nil { return FenceKind.watchdog.rawValue }
         return context.configuration.fence == .process ? "process" : nil
     }
 
-    /// The path's reservations, where its target has them.
+    /// The path's reservations, where its target has them; throws where it cannot be asked.
     private static func reservations(
         of device: String, _ context: NodeContext
-    ) -> VolumeReservations? {
+    ) throws -> Reservations {
         if let socket = context.configuration.reservationSocket,
             let path = context.configuration.reservationPath
         {
             let simulator = SimulatorTransport(socket: socket, path: path)
-            return VolumeReservations(paths: [PersistentReservations(simulator)])
+            return .some(VolumeReservations(paths: [PersistentReservations(simulator)]))
         }
+        let descriptor = open(device, O_RDWR | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            throw NodeError(
+                "\(device) cannot be opened: \(String(cString: strerror(errno))); check that this "
+                    + "node has a path to the LUN")
+        }
+        defer { close(descriptor) }
         var status = stat()
-        guard stat(device, &status) == 0, status.st_mode & S_IFMT == S_IFBLK else { return nil }
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFBLK else {
+            return .none
+        }
         do throws(FenceError) {
             let found = try VolumeReservations.ofDevice(device)
             try found.check()
-            return found
+            return .some(found)
         } catch {
+            switch error {
+            case .transport, .timedOut: throw error
+            default: break
+            }
             context.log.notice(
                 "the LUN has no persistent reservations to fence with",
                 metadata: ["device": "\(device)", "reason": "\(error)"])
-            return nil
+            return .none
         }
     }
 
     /// Registers a new key, before anything else uses the path. Blocks.
     func register() throws -> UInt64? {
-        guard let reservations else { return nil }
+        if case .unknown = found.withLock({ $0 }) {
+            let asked = try Self.reservations(of: device, context)
+            found.withLock { $0 = asked }
+        }
+        guard let reservations else {
+            registered.withLock { $0 = true }
+            return nil
+        }
         var generator = SystemRandomNumberGenerator()
         let fresh = ReservationKey.random(using: &generator)
         let attachment = try reservations.attach(fresh)
@@ -80,6 +116,7 @@ final class PathKeeper: PathGuard {
         }
         problem.withLock { $0 = attachment.fenceProblem }
         key.withLock { $0 = fresh }
+        registered.withLock { $0 = true }
         return fresh.number
     }
 
@@ -113,6 +150,12 @@ final class PathKeeper: PathGuard {
                         ?? .notProven("the fence agent could not be run")
                 })
         }
+        if scope == .node, let wait = victim.watchdogWaitSeconds {
+            rungs.append(
+                .init(.watchdog) { [context] in
+                    await Self.waitForWatchdog(of: node, seconds: wait, context)
+                })
+        }
         if scope == .node, context.configuration.fence == .process,
             let process = victim.process, let start = victim.processStart
         {
@@ -123,6 +166,20 @@ final class PathKeeper: PathGuard {
                 })
         }
         return await FenceLadder.climb(rungs).outcome
+    }
+
+    /// A node that is no member when this begins, and none at its end: its membership came back under
+    /// no other life either.
+    private static func waitForWatchdog(
+        of node: String, seconds: Double, _ context: NodeContext
+    ) async -> FenceOutcome {
+        let clock = Fencing.BootClock()
+        let began = clock.nowSeconds
+        return await WatchdogFence(waitSeconds: seconds).fence(node: node) {
+            // Where the store does not answer nothing is known of the node.
+            let found = try? await context.store.get(StoreKeys.node(node))
+            return found.map { $0.entry == nil } ?? false ? began : clock.nowSeconds
+        }
     }
 
     private func preempt(
@@ -172,6 +229,8 @@ final class PathKeeper: PathGuard {
     // MARK: PathGuard
 
     func fencePath() async -> Bool {
+        // The coordinator may have cut it already, because a recall was owed for too long.
+        if await isCutByRecord() { return true }
         guard reservations != nil, let mine = key.withLock({ $0 }) else { return false }
         let started = ContinuousClock.now
         let outcome = await askOthersToFence(mine.number)
@@ -195,6 +254,16 @@ final class PathKeeper: PathGuard {
             "this node's path was fenced, so that nothing of it lands late",
             metadata: ["seconds": "\(started.duration(to: .now))"])
         return true
+    }
+
+    /// The store says that the path of this life is fenced. It says so until ``restorePath()`` has
+    /// registered a new key, and nothing is sent under that before.
+    func isCutByRecord() async -> Bool {
+        let name = StoreKeys.attachment(volume.description, context.node)
+        guard let found = try? await context.store.getJSON(name, as: AttachmentRecord.self) else {
+            return false
+        }
+        return found.value.incarnation == context.incarnation.number && !found.value.hasPath
     }
 
     func restorePath() async -> Bool {

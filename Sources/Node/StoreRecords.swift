@@ -80,6 +80,9 @@ struct AttachmentRecord: Codable, Sendable, Equatable {
     /// The daemon's process and when that was started, proc_pid_stat(5): for the lab's fence.
     var process: Int32?
     var processStart: UInt64?
+    /// After so long a silence its watchdog has reset the machine, and nothing of it is left in any
+    /// queue; nil: it has none.
+    var watchdogWaitSeconds: Double?
 }
 
 /// How a node reaches a volume, for everybody to see; under the node's lease.

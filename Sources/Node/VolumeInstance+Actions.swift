@@ -59,14 +59,23 @@ extension VolumeInstance {
 
     // MARK: Attaching
 
-    /// The key first, then the record: from then on a fence of this node finds its key.
+    /// The key first, then the record: from then on a fence of this node finds its key. A node
+    /// without a path to the LUN attaches as well, and starts redirected.
     private func attach() async throws {
-        let key = try await Blocking.run { [path] in try path.register() }
+        var key: UInt64?
+        do {
+            key = try await Blocking.run { [path] in try path.register() }
+        } catch {
+            log.warning(
+                "this node has no path to the LUN yet, and starts redirected",
+                metadata: ["error": "\(error)"])
+        }
         let name = StoreKeys.attachment(id.description, context.node)
         let process = ProcessFence.own
         let record = AttachmentRecord(
-            incarnation: context.incarnation.number, key: key, hasPath: true,
-            process: process?.process, processStart: process?.start)
+            incarnation: context.incarnation.number, key: key, hasPath: path.isRegistered,
+            process: process?.process, processStart: process?.start,
+            watchdogWaitSeconds: context.configuration.watchdog?.waitSeconds)
         let known = try await context.store.getJSON(name, as: AttachmentRecord.self)
         guard known == nil || known?.value.incarnation == record.incarnation else {
             throw NodeError("an earlier life of this node is still attached")
@@ -162,8 +171,10 @@ extension VolumeInstance {
         _ node: NodeIdentity, _ isProven: Bool, _ outcome: String, _ seconds: Double
     ) {
         if isProven {
+            let isMember = snapshot.members[node.name] == node.incarnation
             context.events.note(
-                .fenced, .warning, volume: record.name, node: node.name, cause: "membership lost",
+                .fenced, .warning, volume: record.name, node: node.name,
+                cause: isMember ? "it does not give back what is recalled" : "membership lost",
                 outcome: outcome, durationSeconds: seconds,
                 "\(node.name) is cut off from \(record.name): \(outcome)")
         } else if lastFenceProblem != outcome {
@@ -244,6 +255,11 @@ extension VolumeInstance {
             cluster: context.clusterID, clusterName: context.clusterName, volume: record.id)
         startingEpoch = epoch
         defer { startingEpoch = nil }
+        if !path.isRegistered {
+            guard await path.restorePath() else {
+                throw NodeError("this node has no path to the LUN")
+            }
+        }
         // What this node's own mount holds of an earlier epoch it tells as everybody else.
         let telling = attached + (mount == nil ? [] : [context.node])
         let (device, log) = (path.device, log)
@@ -267,10 +283,13 @@ extension VolumeInstance {
         log.notice("this node coordinates the volume", metadata: ["epoch": "\(epoch)"])
     }
 
+    /// What is under way at a move and has not ended then, the next coordinator does.
+    static let drainTimeout = Duration.seconds(5)
+
     private func handOver(_ epoch: Epoch, _ target: NodeIdentity) async throws {
         guard let host, host.epoch == epoch else { throw NodeError("it is not mounted") }
         let began = ContinuousClock.now
-        await host.coordinator.drain()
+        await host.coordinator.drain(timeout: Self.drainTimeout)
         try await Blocking.run { try host.stop(removingMark: false) }
         forgetHost()
         let next = OwnerRecord(

@@ -77,7 +77,7 @@ extension VolumeInstance {
             try await leave(lazy: true)
             var changes: [StoreOperation] = []
             if let host {
-                await host.coordinator.drain()
+                await host.coordinator.drain(timeout: Self.drainTimeout)
                 try await Blocking.run { try host.stop(removingMark: false) }
                 if var owner = snapshot.owner?.value, owner.identity == me {
                     owner.phase = .released

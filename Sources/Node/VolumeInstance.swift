@@ -91,6 +91,10 @@ actor VolumeInstance {
         self.snapshot = snapshot
         hasSnapshot = true
         send(.records(snapshot.records))
+        // Cut by the coordinator, perhaps, while this node has not noticed anything yet.
+        if let mount, snapshot.attachments[context.node]?.value.hasPath == false {
+            Task { if await path.isCutByRecord() { mount.reportPathLost() } }
+        }
     }
 
     /// Reads the records again: what an action changed is told before that it is done.
@@ -108,11 +112,24 @@ actor VolumeInstance {
         guard !isLeaving else { return }
         send(.tick)
         noteCoordinator()
+        lookAfterRecalls()
         // Where only the lease protects the LUN, direct I/O ends well before it.
         mount?.allowDirect(
             untilNanoseconds: path.outlivesLease ? nil : context.membership.directEndNanoseconds)
         mount?.allowAnswersFromMap(untilNanoseconds: context.membership.endNanoseconds)
         await publishState()
+    }
+
+    /// Members that owe the answer to a recall for too long lose their path, then their membership.
+    private func lookAfterRecalls() {
+        guard let coordinator else { return }
+        let timings = ClusterTimings()
+        for node in coordinator.overdueSessions(nanoseconds: timings.silenceNanoseconds) {
+            send(.overdue(node, .node))
+        }
+        for node in coordinator.overdueSessions(nanoseconds: timings.recallNanoseconds) {
+            send(.overdue(node, .path))
+        }
     }
 
     /// Hands an event to the machine, and starts what it asks for.

@@ -66,7 +66,7 @@ final class MountHandler: FUSEHandler {
         /// How far a file's last growth reached beyond what was asked, for the next one.
         var growthAheadBytes: [FileIndex: UInt64] = [:]
 
-        init(rules: SafetyRules, lun: LUNPath) {
+        init(rules: SafetyRules, lun: LUNPath?) {
             filter = FilterCore(rules: rules)
             path = PathCore(rules: rules)
             self.lun = lun
@@ -87,7 +87,7 @@ final class MountHandler: FUSEHandler {
     let onEnd: @Sendable (FUSEEndReason) -> Void
 
     init(
-        root: FileHandle, link: any CoordinatorLink, device: String, lun: LUNPath,
+        root: FileHandle, link: any CoordinatorLink, device: String, lun: LUNPath?,
         pathGuard: any PathGuard, rules: SafetyRules, log: Logger,
         onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (FUSEEndReason) -> Void

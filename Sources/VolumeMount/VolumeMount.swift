@@ -13,27 +13,30 @@ public final class VolumeMount: Sendable {
     private let mount: FUSEMount<MountHandler>
     private let watch: LUNWatch
 
-    /// Opens `device` with O_DIRECT and mounts at `path`, which must be an empty directory.
+    /// Opens `device` with O_DIRECT and mounts at `path`, which must be an empty directory. Where the
+    /// device cannot be opened the mount starts redirected, and looks for the path.
     ///
     /// - Parameters:
     ///   - source: what mount(8) shows as the device.
     ///   - pathGuard: proves that this path's writes have ended, and takes it into use again.
+    ///   - hasPath: the path may be used at once; else the `pathGuard` has to restore it first.
     ///   - onState: called with every change of ``accessState``, in their order; must not block.
     ///   - onEnd: called once when the mount is over, whoever ended it.
     public init(
         device: String, path: String, source: String, root: FileHandle,
-        link: any CoordinatorLink, pathGuard: any PathGuard, rules: SafetyRules = .all,
-        log: Logger, onState: @escaping @Sendable (MountState) -> Void,
+        link: any CoordinatorLink, pathGuard: any PathGuard, hasPath: Bool = true,
+        rules: SafetyRules = .all, log: Logger, onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (String) -> Void
     ) throws {
-        let descriptor = open(device, O_RDWR | covol_o_direct | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw VolumeMountError(
-                "\(device) cannot be opened for direct I/O: \(String(cString: strerror(errno))); "
-                    + "check that this node has a path to the LUN")
+        let descriptor = hasPath ? open(device, O_RDWR | covol_o_direct | O_CLOEXEC) : -1
+        if hasPath, descriptor < 0 {
+            log.warning(
+                "the LUN cannot be opened for direct I/O; check that this node has a path to it",
+                metadata: ["device": "\(device)", "error": "\(String(cString: strerror(errno)))"])
         }
         handler = MountHandler(
-            root: root, link: link, device: device, lun: LUNPath(descriptor: descriptor),
+            root: root, link: link, device: device,
+            lun: descriptor < 0 ? nil : LUNPath(descriptor: descriptor),
             pathGuard: pathGuard, rules: rules, log: log, onState: onState,
             onEnd: { onEnd("\($0)") })
         watch = try MountHandler.watch(handler)
@@ -45,6 +48,7 @@ public final class VolumeMount: Sendable {
             watch.cancel()
             throw error
         }
+        if descriptor < 0 { handler.handle(.reportedLost) }
     }
 
     deinit { watch.cancel() }
@@ -156,10 +160,4 @@ public final class VolumeMount: Sendable {
 
     /// The number under /sys/fs/fuse/connections.
     public var connectionID: UInt32 { mount.connectionID }
-}
-
-public struct VolumeMountError: Error, CustomStringConvertible {
-    public let description: String
-
-    init(_ description: String) { self.description = description }
 }

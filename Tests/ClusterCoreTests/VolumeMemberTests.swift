@@ -139,6 +139,38 @@ import VolumeModel
     }
 
     /// While it mounts there is no coordinator yet that could be told.
+    /// A member that does not give back what is recalled: its path first, itself only after that.
+    @Test func whoOwesARecallTooLongLosesItsPathThenItself() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        let late = fixture.identity("b")
+        fixture.send(.overdue(late, .path), to: "a")
+        #expect(fixture.open.map(\.action) == [.fence(late, .path)])
+        fixture.settle()
+        #expect(fixture.records.attachments["b"]?.hasPath == false)
+        #expect(fixture.members["b"]?.isAttachedNow == true)
+        // It has no path any more that could be cut.
+        fixture.send(.overdue(late, .path), to: "a")
+        #expect(fixture.open.isEmpty)
+        fixture.send(.overdue(late, .node), to: "a")
+        #expect(fixture.open.map(\.action) == [.fence(late, .node)])
+        fixture.settle()
+        // It lives, and has begun again.
+        #expect(fixture.records.attachments["b"]?.incarnation == late.incarnation)
+        #expect(fixture.members["b"]?.sessionEpoch == Epoch(1))
+    }
+
+    /// Neither this node itself, nor a life that is over, nor by whom is not the coordinator.
+    @Test func onlyAnotherPresentMemberOwesARecall() {
+        var fixture = MemberFixture(["a", "b", "c"])
+        fixture.start(owner: "a")
+        let earlier = NodeIdentity(name: "b", incarnation: Incarnation(99))
+        fixture.send(.overdue(earlier, .path), to: "a")
+        fixture.send(.overdue(fixture.identity("a"), .path), to: "a")
+        fixture.send(.overdue(fixture.identity("b"), .path), to: "c")
+        #expect(fixture.open.isEmpty)
+    }
+
     @Test func whoGoesDuringAMountIsForgottenAfterIt() {
         var fixture = MemberFixture(["a", "b", "c"])
         fixture.start(owner: "a")

@@ -223,11 +223,54 @@ extension RealVolumes {
                     let file = try await Self.create("file", coordinator, node, OpenID(1))
                     _ = await node.call(.layoutGrow(file, Self.range(64)))
                     _ = await node.call(.unlink(Self.name("file", coordinator)))
-                    await coordinator.drain()
+                    await coordinator.drain(timeout: .seconds(30))
                     try coordinator.removeMark()
                     #expect(try volume.find(".covolume") == nil)
                 }
             }
+        }
+
+        /// A node that lives and never answers: it is known who that is, and no move waits for it.
+        @Test func silentNodeHoldsUpNoMove() async throws {
+            try await CrashFixture.run(.xfs) { fixture in
+                let node = PersistentNode("node1")
+                let silent = NodeIdentity(name: "node2", incarnation: Incarnation(1))
+                try await fixture.life(crashes: false) { coordinator, _ in
+                    _ = try await node.join(coordinator)
+                    let file = try await Self.create("file", coordinator, node, OpenID(1))
+                    coordinator.openSession(silent, port: SilentPort())
+                    let held: [VolumeProtocol.Operation] = [
+                        .reclaimed, .open(file, OpenID(1)), .layoutGrow(file, Self.range(64)),
+                    ]
+                    for (number, operation) in held.enumerated() {
+                        let slot = operation.needsSlot ? UInt16(number) : Operation.noSlot
+                        let answer = try await coordinator.request(
+                            silent, sequence: UInt64(number + 1), slot: slot, operation)
+                        if case .failed(let error) = answer.result { Issue.record("\(error)") }
+                    }
+                    let change = Task { try await Self.size(node, file) }
+                    while coordinator.overdueSessions(nanoseconds: 0).isEmpty {
+                        try await Task.sleep(for: .milliseconds(2))
+                    }
+                    #expect(coordinator.overdueSessions(nanoseconds: 0) == [silent])
+                    #expect(coordinator.overdueSessions(nanoseconds: 3_600_000_000_000).isEmpty)
+                    await coordinator.drain(timeout: .milliseconds(100))
+                    #expect(coordinator.overdueSessions(nanoseconds: 0) == [silent])
+                    coordinator.forget(node: silent.name)
+                    #expect(try await change.value == 0)
+                    #expect(coordinator.overdueSessions(nanoseconds: 0).isEmpty)
+                    coordinator.endSession(node.identity)
+                }
+            }
+        }
+
+        /// Takes every question, and answers none.
+        private final class SilentPort: NodePort {
+            func recall(
+                _ file: FileHandle, _ range: ByteRange, _ generation: LayoutGeneration
+            ) async -> WriteReport? { nil }
+
+            func collectWrites(_ file: FileHandle) async -> WriteReport? { nil }
         }
 
         /// A planned move: what is under way ends, what comes later is the next coordinator's.
@@ -249,7 +292,7 @@ extension RealVolumes {
                         }
                     }
                     try await Task.sleep(for: .milliseconds(1))
-                    await coordinator.drain()
+                    await coordinator.drain(timeout: .seconds(30))
                     await #expect(throws: Refusal.notCoordinator) {
                         try await coordinator.request(
                             node.identity, sequence: node.nextSequence(), .statistics)

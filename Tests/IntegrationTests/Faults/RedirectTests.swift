@@ -109,6 +109,31 @@ extension IntegrationTests {
             }
         }
 
+        /// The path is dead when the daemon starts: the node serves all the same.
+        @Test func startsWithoutPath() async throws {
+            try await SharedLab.useAndMend { lab in
+                let others = try await lab.others()
+                let (victim, other) = (others[0], others[1])
+                let since = try await lab.lastEvent()
+                try await victim.apply(.storage(.fail))
+                try await victim.apply(.daemon(.kill))
+                try await victim.apply(.daemon(.start))
+                try await lab.wait(
+                    for: victim, state: "Redirected", reasons: ["NoDiskConnectivity"],
+                    atMostSeconds: 60)
+                let sequence = try await lab.lastSequence()
+                try await victim.shell(
+                    "head -c 3000000 /dev/urandom >started; sync started; sha256sum started >sum")
+                try await other.shell("sha256sum -c --quiet sum")
+                #expect(try await lab.landed(by: victim, after: sequence).isEmpty)
+                try await victim.apply(.storage(.restore))
+                try await lab.wait(for: victim, state: "Direct", atMostSeconds: 30)
+                try await victim.shell("sha256sum -c --quiet sum")
+                try await lab.wait(forEvent: ["path-lost"], of: victim, after: since)
+                try await lab.wait(forEvent: ["path-back"], of: victim, after: since)
+            }
+        }
+
         @Test func reasonsAreKeptApart() async throws {
             try await SharedLab.useAndMend { lab in
                 let (covol, node) = (lab.binaries.covol, try await lab.others()[0])
