@@ -19,7 +19,7 @@ extension CoordinatorCore {
             refreshed(id, task, result, &actions)
         case .executing:
             performed(id, task, result, &actions)
-        case .claiming, .recalling:
+        case .claiming, .recalling, .clearing:
             preconditionFailure("a command ended that this task has not begun")
         }
     }
@@ -55,8 +55,11 @@ extension CoordinatorCore {
         _ id: TaskID, _ task: CoordinatorTask, _ result: CommandResult,
         _ actions: inout [CoordinatorAction]
     ) {
+        if case .resolved(let found) = result {
+            tasks[id]?.named = found.compactMap { $0?.handle }
+        }
         guard case .resolved(let found) = result, let victim = found.last ?? nil,
-            victim.attributes.kind != .directory,
+            victim.attributes.kind != .directory, task.operation?.removesLastOperand == true,
             found.count == 1 || found[0]?.handle != victim.handle
         else {
             if let operation = task.operation {
@@ -221,6 +224,8 @@ extension CoordinatorCore {
         switch task.purpose {
         case .removeHidden(let file):
             files[file]?.isHidden = false
+        case .makeRoom:
+            break
         case .settleLost(let file, _, let session):
             if files[file]?.growth?.session == session { files[file]?.growth = nil }
             if case .performed(_, let size?) = result { files[file]?.sizeBytes = size }

@@ -8,13 +8,15 @@ extension CoordinatorCore {
     ) {
         guard let task = tasks.removeValue(forKey: id) else { return }
         if case .request(let session, let sequence, let operation) = task.purpose {
-            if let result {
-                reply(session, sequence, result, &actions)
+            if var result {
+                let grant = grantMetadata(id, task, &result, &actions)
+                reply(session, sequence, result, granting: grant, &actions)
             }
             if case .release(let file, let open, _) = operation {
                 endLocks(locks.releaseOpen(file: file, session: session, open: open), &actions)
             }
         }
+        endMetadata(id, task)
         let gained = claims.release(task.claims.map(\.0), by: id)
         wake(gained, &actions)
         for case (.file(let file), _) in task.claims { forgetIfUnused(file, &actions) }

@@ -20,6 +20,8 @@ extension CoordinatorCore {
                 return
             }
             execute(id, .settle(file, report), .executing, &actions)
+        case .makeRoom(let file):
+            makeRoom(id, file, &actions)
         case .request(let session, _, let operation):
             proceed(id, task, session, operation, &actions)
         }
@@ -41,11 +43,10 @@ extension CoordinatorCore {
             return
         }
         switch operation {
-        case .unlink(let name):
+        case .unlink(let name), .removeDirectory(let name):
             execute(id, .resolve([name]), .resolving, &actions)
             return
-        case .rename(let name, let target, let flags)
-        where flags & (RenameFlags.exchange | RenameFlags.noReplace) == 0:
+        case .rename(let name, let target, _):
             execute(id, .resolve([name, target]), .resolving, &actions)
             return
         case .release(let file, _, let report), .layoutReturn(let file, _, let report):
@@ -84,6 +85,15 @@ extension CoordinatorCore {
     }
 
     mutating func execute(
+        _ id: TaskID, _ command: Command, _ stage: CoordinatorTask.Stage,
+        _ actions: inout [CoordinatorAction]
+    ) {
+        if tasks[id]?.operation?.showsMetadata == true { metadata.beginReading(id) }
+        if recallMetadata(before: command, stage, of: id, &actions) { return }
+        run(id, command, stage, &actions)
+    }
+
+    mutating func run(
         _ id: TaskID, _ command: Command, _ stage: CoordinatorTask.Stage,
         _ actions: inout [CoordinatorAction]
     ) {

@@ -58,10 +58,12 @@ extension CoordinatorCore {
         recalls[recall].map { !sessions.contains($0.session) } ?? false
     }
 
-    private func ask(
+    func ask(
         _ id: RecallID, _ pending: PendingRecall, _ actions: inout [CoordinatorAction]
     ) {
-        if let range = pending.range {
+        if pending.isMetadata {
+            actions.append(.recallMetadata(id, pending.session, pending.file))
+        } else if let range = pending.range {
             actions.append(
                 .recall(id, pending.session, pending.file, range, pending.generation))
         } else {
@@ -83,7 +85,10 @@ extension CoordinatorCore {
     ) {
         guard let pending = recalls.removeValue(forKey: recall) else { return }
         var report = report
-        if let range = pending.range {
+        if pending.isMetadata {
+            metadata.returned(pending.file, by: pending.session)
+            report = WriteReport()
+        } else if let range = pending.range {
             files[pending.file]?.removeLayouts(of: pending.session, over: range)
             if let growth = files[pending.file]?.growth, growth.session == pending.session,
                 report.grownSizeBytes == nil, range.endBytes > growth.visibleSizeBytes
@@ -97,6 +102,11 @@ extension CoordinatorCore {
         guard tasks[pending.task] != nil else { return }
         if !report.isEmpty { tasks[pending.task]?.reports.append((pending.file, report)) }
         tasks[pending.task]?.outstanding.remove(recall)
-        if tasks[pending.task]?.outstanding.isEmpty == true { proceed(pending.task, &actions) }
+        guard tasks[pending.task]?.outstanding.isEmpty == true else { return }
+        if tasks[pending.task]?.stage == .clearing {
+            cleared(pending.task, &actions)
+        } else {
+            proceed(pending.task, &actions)
+        }
     }
 }

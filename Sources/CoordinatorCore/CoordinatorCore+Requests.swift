@@ -52,14 +52,14 @@ extension CoordinatorCore {
     /// Answers a request, and keeps the answer where it may be asked for again.
     mutating func reply(
         _ session: NodeIdentity, _ sequence: UInt64, _ result: OperationResult,
-        _ actions: inout [CoordinatorAction]
+        granting grant: MetadataGrant = [], _ actions: inout [CoordinatorAction]
     ) {
         if let slot = unanswered[session]?.removeValue(forKey: sequence),
             slots[session]?[slot]?.sequence == sequence
         {
             slots[session]?[slot]?.state = .answered(result)
         }
-        actions.append(.reply(session, sequence: sequence, result))
+        actions.append(.reply(session, sequence: sequence, result, grant))
     }
 
     mutating func refuse(

@@ -18,6 +18,7 @@ extension CoordinatorCore {
         guard sessions.remove(session) != nil else { return }
         unanswered[session] = nil
         slots[session] = nil
+        metadata.endSession(session)
         grace?.held.removeAll { $0.session == session }
         wakeLockWaiters(locks.endSession(session), &actions)
         lockWaits = lockWaits.filter { $0.value.session != session }

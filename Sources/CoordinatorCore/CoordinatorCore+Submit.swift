@@ -39,6 +39,13 @@ extension CoordinatorCore {
         start(CoordinatorTask(purpose), claiming: [(.file(file), .exclusive)], &actions)
     }
 
+    /// Starts a task of the coordinator's own that needs nothing for itself.
+    mutating func startTask(
+        _ purpose: CoordinatorTask.Purpose, _ actions: inout [CoordinatorAction]
+    ) {
+        start(CoordinatorTask(purpose), claiming: [], &actions)
+    }
+
     private mutating func start(
         _ task: CoordinatorTask, claiming wanted: [(Resource, ClaimTable.Mode)],
         _ actions: inout [CoordinatorAction]

@@ -12,6 +12,7 @@ public struct CoordinatorCore: Sendable {
     var sessions: Set<NodeIdentity> = []
     var files: [FileHandle: FileState] = [:]
     var locks = LockTable()
+    var metadata: MetadataTable
     var claims = ClaimTable()
     var tasks: [TaskID: CoordinatorTask] = [:]
     /// Which task waits for an answer, who owes it, and what is being returned.
@@ -37,10 +38,17 @@ public struct CoordinatorCore: Sendable {
         /// Nil for a collection of writes.
         var range: ByteRange?
         var generation: LayoutGeneration
+        /// Of attributes and names; `range` and `generation` do not count.
+        var isMetadata = false
     }
 
-    public init(rules: SafetyRules = .all) {
+    /// - Parameter metadataGrantsMaximum: the most inodes of which one session may keep metadata.
+    public init(
+        rules: SafetyRules = .all,
+        metadataGrantsMaximum: Int = Limits.metadataGrantsPerSessionMaximum
+    ) {
         self.rules = rules
+        metadata = MetadataTable(grantsMaximum: metadataGrantsMaximum)
     }
 
     /// Takes an event and appends what is to be done, in that order.

@@ -56,11 +56,14 @@ public struct GrownFile: Hashable, Sendable {
 /// What a coordinator's shell has to do.
 public enum CoordinatorAction: Hashable, Sendable {
     case execute(TaskID, Command)
-    case reply(NodeIdentity, sequence: UInt64, OperationResult)
+    /// The grant says what of the answer its node may keep (rule recall-before-change).
+    case reply(NodeIdentity, sequence: UInt64, OperationResult, MetadataGrant)
     /// Nothing of this request was done: the node asks again, here or of the next coordinator.
     case refuse(NodeIdentity, sequence: UInt64, Refusal)
     case recall(RecallID, NodeIdentity, FileHandle, ByteRange, LayoutGeneration)
     case collectWrites(RecallID, NodeIdentity, FileHandle)
+    /// Attributes and names that were granted; answered with an empty report.
+    case recallMetadata(RecallID, NodeIdentity, FileHandle)
 }
 
 /// One step on the host file system. Commands of one task run one after another.

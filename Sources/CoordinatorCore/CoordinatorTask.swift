@@ -10,6 +10,8 @@ struct CoordinatorTask: Sendable {
         case removeHidden(FileHandle)
         /// A session ended while it held a file's growth.
         case settleLost(FileHandle, WriteReport, of: NodeIdentity?)
+        /// A session holds the metadata of too many inodes: this one's are recalled.
+        case makeRoom(FileHandle)
     }
 
     enum Stage: Sendable {
@@ -20,6 +22,8 @@ struct CoordinatorTask: Sendable {
         case settling
         /// Finding what names stand for, before claiming that.
         case resolving
+        /// Recalling the metadata that the next command changes.
+        case clearing
         case executing
         /// Reading the attributes of `entry` again, after everybody told what they wrote.
         case refreshing
@@ -45,6 +49,12 @@ struct CoordinatorTask: Sendable {
     var hidesVictim = false
     /// The file of the settle under way.
     var settlingFile: FileHandle?
+    /// What the names stand for that this task removes or moves.
+    var named: [FileHandle] = []
+    /// Inodes that are not granted to anybody before this task has ended.
+    var changing: [FileHandle] = []
+    /// What runs once their metadata are back.
+    var next: (Command, Stage)?
     /// How many bytes a write carries.
     let payloadBytes: Int
 

@@ -129,3 +129,15 @@ extension CoordinatorCore {
         return ByteRange(start: start, end: max(start, range.endBytes & ~mask))
     }
 }
+
+extension Operation {
+    /// Whether the file of its last name may lose that name.
+    var removesLastOperand: Bool {
+        switch self {
+        case .unlink: true
+        case .rename(_, _, let flags):
+            flags & (RenameFlags.exchange | RenameFlags.noReplace) == 0
+        default: false
+        }
+    }
+}

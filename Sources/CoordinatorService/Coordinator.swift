@@ -147,15 +147,18 @@ public final class Coordinator: Sendable {
         switch action {
         case .execute(let task, let command):
             pool.submit { [self] in run(command, of: task) }
-        case .reply(let session, let sequence, let result):
+        case .reply(let session, let sequence, let result, let grant):
             let waiting = take(RequestKey(session: session, sequence: sequence))
-            waiting?.end(.success(CoordinatorAnswer(result, payload: waiting?.answer)))
+            waiting?.end(
+                .success(CoordinatorAnswer(result, payload: waiting?.answer, grant: grant)))
         case .refuse(let session, let sequence, let refusal):
             take(RequestKey(session: session, sequence: sequence))?.end(.failure(refusal))
         case .recall(let id, let session, let file, let range, let generation):
             ask(session, id) { await $0.recall(file, range, generation) }
         case .collectWrites(let id, let session, let file):
             ask(session, id) { await $0.collectWrites(file) }
+        case .recallMetadata(let id, let session, let file):
+            ask(session, id) { await $0.recallMetadata(file) ? WriteReport() : nil }
         }
     }
 

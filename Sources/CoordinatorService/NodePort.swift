@@ -10,15 +10,23 @@ public protocol NodePort: AnyObject, Sendable {
     ) async -> WriteReport?
     /// Asks a node what it wrote directly. Nil: the node did not answer.
     func collectWrites(_ file: FileHandle) async -> WriteReport?
+    /// Asks a node to show nothing of a file's attributes and names any more without asking. False:
+    /// the node did not answer; it keeps what it had.
+    func recallMetadata(_ file: FileHandle) async -> Bool
 }
 
 /// The answer to one request, with its bulk bytes.
 public struct CoordinatorAnswer: Sendable {
     public var result: OperationResult
     public var payload: ByteBuffer?
+    /// What of it the node may keep.
+    public var grant: MetadataGrant
 
-    public init(_ result: OperationResult, payload: ByteBuffer? = nil) {
+    public init(
+        _ result: OperationResult, payload: ByteBuffer? = nil, grant: MetadataGrant = []
+    ) {
         self.result = result
         self.payload = payload
+        self.grant = grant
     }
 }

@@ -31,7 +31,9 @@ extension FilterCore {
     /// The coordinator is no more, and the next one counts its grants and recalls from the start.
     /// Everything is kept, and used: what was granted was durable, and nothing changes before this
     /// node has told the next coordinator what it holds.
+    /// But for the metadata: they are asked for again.
     public mutating func leaveCoordinator() {
+        metadata.removeAll()
         for slot in files.indices {
             files[slot].lastRecall = LayoutGeneration(0)
             files[slot].lastGrant = LayoutGeneration(0)
@@ -116,6 +118,7 @@ extension FilterCore {
 
     /// Loses every file that is open. Returns how many.
     public mutating func loseEverything() -> Int {
+        metadata.removeAll()
         let open = files.indices.filter { files[$0].openCount > 0 && !files[$0].isLost }
         for slot in open { lose(FileIndex(number: Int32(slot))) }
         return open.count

@@ -109,7 +109,8 @@ extension FilterCore {
         guard let growth = files[slot].growth else {
             // An earlier return that is not confirmed yet is told once more: whoever waits for this
             // one waits for that.
-            let report = files[slot].takeReport(withGrowth: true, now: nowNanoseconds)
+            let report = reported(
+                files[slot].takeReport(withGrowth: true, now: nowNanoseconds), of: slot)
             if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
             return EndedRecall(ticket: ticket, report: report)
         }
@@ -172,7 +173,8 @@ extension FilterCore {
             let reachesGrowth =
                 files[slot].growth.map { recall.range.endBytes > $0.visibleSizeBytes } ?? true
             let size = files[slot].growth?.sizeBytes
-            let report = files[slot].takeReport(withGrowth: reachesGrowth, now: nowNanoseconds)
+            let report = reported(
+                files[slot].takeReport(withGrowth: reachesGrowth, now: nowNanoseconds), of: slot)
             if recall.isVoluntary {
                 if let size { files[slot].returnedSizeBytes = size }
                 if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
@@ -190,7 +192,9 @@ extension FilterCore {
         _ handle: FileHandle, nowNanoseconds: UInt64
     ) -> WriteReport {
         guard let file = indexes[handle] else { return WriteReport() }
-        return files[Int(file.number)].takeReport(withGrowth: false, now: nowNanoseconds)
+        let slot = Int(file.number)
+        return reported(
+            files[slot].takeReport(withGrowth: false, now: nowNanoseconds), of: slot)
     }
 
     /// The size that this node's own processes see, where it knows better than the coordinator.

@@ -26,6 +26,8 @@ public struct FilterCore: Sendable {
     private var freeFiles: [Int32] = []
     var flights: [Flight] = []
     private var freeFlights: [Int32] = []
+    /// What the coordinator granted of attributes and names.
+    public var metadata: MetadataCache
     /// Whether this node may use its LUN now. While it may not, every plan is ``ReadPlan/redirect``;
     /// what the maps hold is kept.
     public var isDirect = true
@@ -49,6 +51,7 @@ public struct FilterCore: Sendable {
 
     public init(rules: SafetyRules = .all) {
         self.rules = rules
+        metadata = MetadataCache(rules: rules)
     }
 
     /// Counts an open of a file.
@@ -75,7 +78,7 @@ public struct FilterCore: Sendable {
         let slot = Int(index.number)
         files[slot].openCount -= 1
         guard files[slot].openCount == 0 else { return WriteReport() }
-        let report = files[slot].takeReport(withGrowth: true, now: nil)
+        let report = reported(files[slot].takeReport(withGrowth: true, now: nil), of: slot)
         if indexes[files[slot].handle] == index { indexes[files[slot].handle] = nil }
         files[slot] = FilterFile(handle: files[slot].handle)
         files[slot].openCount = 0

@@ -133,6 +133,7 @@ extension VolumeStatistics {
         redirectedReadBytes = counts.redirectedReadBytes
         redirectedWriteBytes = counts.redirectedWriteBytes
         metadataOperations = counts.metadataOperations
+        metadataCached = counts.metadataCached
         recalls = counts.recalls
     }
 }

@@ -36,7 +36,11 @@ final class PeerPort: NodePort {
         return report
     }
 
-    /// Both questions may be asked again: a node that has nothing says so.
+    func recallMetadata(_ file: FileHandle) async -> Bool {
+        if case .returned? = await ask(.recallMetadata(header, file)) { true } else { false }
+    }
+
+    /// All questions may be asked again: a node that has nothing says so.
     private func ask(_ message: CoordinatorMessage) async -> NodeReply? {
         for _ in 0..<NodeLimits.recallAttemptsMaximum {
             if let connection = server().first(where: { $0.lane == .metadata }) {
@@ -68,6 +72,11 @@ final class LocalPort: NodePort {
 
     func collectWrites(_ file: FileHandle) async -> WriteReport? {
         mount()?.collectWrites(file) ?? WriteReport()
+    }
+
+    func recallMetadata(_ file: FileHandle) async -> Bool {
+        mount()?.recallMetadata(file)
+        return true
     }
 }
 

@@ -244,7 +244,8 @@ final class SessionLink: CoordinatorLink {
                 let answer = try await coordinator.request(
                     session, sequence: sequence, slot: slot, operation, payload: payload)
                 guard mayAnswer() else { throw .notCoordinator }
-                return LinkAnswer(answer.result, payload: answer.payload)
+                return LinkAnswer(
+                    answer.result, payload: answer.payload, grant: answer.grant)
             } catch {
                 log.debug("a request was refused", metadata: ["refusal": "\(error)"])
                 try? await Task.sleep(for: Self.retryDelay)
@@ -269,8 +270,8 @@ final class SessionLink: CoordinatorLink {
                 TransportMessage(.toCoordinator, message, payload: payload),
                 lane: operation.lane)
             switch try answer.decoded(as: CoordinatorReply.self) {
-            case .result(sequence, let result):
-                return LinkAnswer(result, payload: answer.payload)
+            case .result(sequence, let result, let grant):
+                return LinkAnswer(result, payload: answer.payload, grant: grant)
             case .refused(.malformed):
                 return LinkAnswer(.failed(.protocolError))
             case .refused(let refusal):

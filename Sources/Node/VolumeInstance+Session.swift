@@ -41,7 +41,7 @@ extension VolumeInstance {
                     session, sequence: sequence, slot: slot, operation, payload: payload)
                 // What is shown must come from whoever is still the coordinator (one-coordinator).
                 guard mayAnswer(epoch) else { throw .notCoordinator }
-                return (.result(sequence: sequence, answer.result), answer.payload)
+                return (.result(sequence: sequence, answer.result, answer.grant), answer.payload)
             } catch {
                 return (.refused(error), nil)
             }
@@ -78,6 +78,9 @@ extension VolumeInstance {
             return .returned(await mount.recall(file, range, generation))
         case .collectWrites(_, let file):
             return .collected(mounted.mount?.collectWrites(file) ?? WriteReport())
+        case .recallMetadata(_, let file):
+            mounted.mount?.recallMetadata(file)
+            return .returned(WriteReport())
         }
     }
 
@@ -208,7 +211,9 @@ extension NodeMessage {
 extension CoordinatorMessage {
     var header: MessageHeader {
         switch self {
-        case .recall(let header, _, _, _), .collectWrites(let header, _): header
+        case .recall(let header, _, _, _), .collectWrites(let header, _),
+            .recallMetadata(let header, _):
+            header
         }
     }
 }

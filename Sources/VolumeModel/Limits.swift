@@ -27,4 +27,8 @@ public enum Limits {
     public static let slotsPerSession = 64
     /// The most ranges in one reclaim of a file's layouts.
     public static let rangesPerReclaimMaximum = 4096
+    /// The most inodes whose metadata one node is granted at a time: beyond, the oldest are recalled.
+    public static let metadataGrantsPerSessionMaximum = 1 << 16
+    /// The most names and attributes that a node keeps of one volume.
+    public static let metadataEntriesMaximum = 1 << 16
 }

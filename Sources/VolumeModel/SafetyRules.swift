@@ -23,8 +23,9 @@ public struct SafetyRules: OptionSet, Hashable, Sendable {
     public static let validAtCompletion = SafetyRules(rawValue: 1 << 15)
     public static let once = SafetyRules(rawValue: 1 << 16)
     public static let failedBeforeRedirect = SafetyRules(rawValue: 1 << 17)
+    public static let recallBeforeChange = SafetyRules(rawValue: 1 << 18)
 
-    public static let all = SafetyRules(rawValue: (1 << 18) - 1)
+    public static let all = SafetyRules(rawValue: (1 << 19) - 1)
 
     /// Every rule with its name in `docs/architecture.md`, in the order there.
     public static let named: [(name: String, rule: SafetyRules)] = [
@@ -32,6 +33,7 @@ public struct SafetyRules: OptionSet, Hashable, Sendable {
         ("clean-before-grant", .cleanBeforeGrant),
         ("written-before-grant", .writtenBeforeGrant),
         ("recall-before-remap", .recallBeforeRemap),
+        ("recall-before-change", .recallBeforeChange),
         ("whole-blocks", .wholeBlocks),
         ("order-of-grant-and-recall", .orderOfGrantAndRecall),
         ("attached-before-layout", .attachedBeforeLayout),

@@ -6,10 +6,15 @@ import VolumeProtocol
 public struct LinkAnswer: Sendable {
     public var result: OperationResult
     public var payload: ByteBuffer?
+    /// What of it this node may show again without asking.
+    public var grant: MetadataGrant
 
-    public init(_ result: OperationResult, payload: ByteBuffer? = nil) {
+    public init(
+        _ result: OperationResult, payload: ByteBuffer? = nil, grant: MetadataGrant = []
+    ) {
         self.result = result
         self.payload = payload
+        self.grant = grant
     }
 }
 

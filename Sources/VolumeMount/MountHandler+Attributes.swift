@@ -11,7 +11,7 @@ extension MountHandler {
     }
 
     func lookUp(_ name: NameInDirectory, _ reply: FUSEReplyPort) async {
-        switch await link.call(.lookup(name)).result {
+        switch await ask(.lookup(name)).result {
         case .entry(let found):
             await answer(found, reply)
         case .failed(let error):
@@ -64,18 +64,24 @@ extension MountHandler {
     /// comes on top. If the growth went away meanwhile, the answer may be from before that: again.
     func freshAttributes(_ handle: FileHandle) async -> Result<FileAttributes, ErrorCode> {
         while true {
-            let (before, isUnreported, times) = state.withLock { state in
+            let (before, isUnreported, times, generation) = state.withLock { state in
                 (
                     state.filter.ownSizeBytes(handle), state.filter.hasUnreportedWrites(handle),
-                    state.timesUnderWay[handle]
+                    state.timesUnderWay[handle], state.coordinatorGeneration
                 )
             }
             await times?.value
             if isUnreported { await reportWrites(handle) }
-            switch await link.call(.attributes(handle)).result {
+            switch await ask(.attributes(handle)).result {
             case .attributes(var attributes):
-                let after = state.withLock { $0.filter.ownSizeBytes(handle) }
-                if before != nil, after == nil { continue }
+                let (after, isCurrent) = state.withLock { state in
+                    (
+                        state.filter.ownSizeBytes(handle),
+                        state.coordinatorGeneration == generation
+                    )
+                }
+                // What was given back to a coordinator that is no more may not be in it either.
+                if (before != nil && after == nil) || !isCurrent { continue }
                 if let after { attributes.sizeBytes = max(attributes.sizeBytes, after) }
                 nodes.remember(handle, attributes)
                 return .success(attributes)
@@ -95,7 +101,7 @@ extension MountHandler {
     func reportWrites(_ handle: FileHandle) async {
         let report = collectWrites(handle)
         guard !report.isEmpty else { return }
-        _ = await link.call(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
+        _ = await ask(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
     }
 
     func setAttributes(
@@ -110,7 +116,7 @@ extension MountHandler {
                 await reportWrites(handle)
             }
         }
-        switch await link.call(.setAttributes(handle, set.change)).result {
+        switch await ask(.setAttributes(handle, set.change)).result {
         case .attributes(var attributes):
             if let own = state.withLock({ $0.filter.ownSizeBytes(handle) }) {
                 attributes.sizeBytes = max(attributes.sizeBytes, own)

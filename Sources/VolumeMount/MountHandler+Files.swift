@@ -33,7 +33,7 @@ extension MountHandler {
     func open(_ handle: FileHandle, _ flags: UInt32, _ reply: FUSEReplyPort) async {
         let open = newOpen()
         let generation = coordinatorGeneration
-        if case .failed(let error) = await link.call(.open(handle, open)).result {
+        if case .failed(let error) = await ask(.open(handle, open)).result {
             reply.error(error)
             return
         }
@@ -56,7 +56,7 @@ extension MountHandler {
             let now = coordinatorGeneration
             guard now != asked else { return nil }
             asked = now
-            if case .failed(let error) = await link.call(.open(handle, open)).result,
+            if case .failed(let error) = await ask(.open(handle, open)).result,
                 error != .invalid
             {
                 return error
@@ -82,7 +82,7 @@ extension MountHandler {
             }
             return report
         }
-        _ = await link.call(.release(handle, open, report))
+        _ = await ask(.release(handle, open, report))
     }
 
     /// close(2) of one descriptor: growth goes back, and with it the POSIX locks of that process.
@@ -100,7 +100,7 @@ extension MountHandler {
             return state.lockedFiles.contains(handle)
         }
         if mayHoldLocks {
-            _ = await link.call(.unlockOwner(handle, owner: owner))
+            _ = await ask(.unlockOwner(handle, owner: owner))
         }
         if let error { reply.error(error) } else { reply.ok() }
     }
@@ -145,7 +145,7 @@ extension MountHandler {
             preconditionFailure("makes no name")
         }
         let generation = coordinatorGeneration
-        switch await link.call(operation).result {
+        switch await ask(operation).result {
         case .entry(let found) where isOpen:
             await answerCreated(found, open, since: generation, reply)
         case .entry(let found):

@@ -63,7 +63,7 @@ extension MountHandler {
             perform(actions)
             if verdict == .fail { return error }
         }
-        if case .failed(let error) = await link.call(.synchronize(handle)).result { return error }
+        if case .failed(let error) = await ask(.synchronize(handle)).result { return error }
         return nil
     }
 

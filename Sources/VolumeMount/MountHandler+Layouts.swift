@@ -27,7 +27,7 @@ extension MountHandler {
             start: range.startBytes,
             end: max(range.endBytes, range.startBytes &+ MountLimits.layoutAheadBytes))
         let generation = coordinatorGeneration
-        let answer = await link.call(.layoutGet(handle, ahead))
+        let answer = await ask(.layoutGet(handle, ahead))
         let waiters = state.withLock { state in
             if case .layout(let grant) = answer.result, state.coordinatorGeneration == generation {
                 _ = state.filter.apply(grant, to: file, asGrowth: false)
@@ -53,7 +53,7 @@ extension MountHandler {
         let start = end - size
         let range = ByteRange(start: start, end: end &+ (ahead > size ? ahead : 0))
         let generation = coordinatorGeneration
-        let answer = await link.call(.layoutGrow(handle, range))
+        let answer = await ask(.layoutGrow(handle, range))
         guard case .growth(let grant) = answer.result else { return false }
         return state.withLock { state in
             state.coordinatorGeneration == generation
@@ -77,7 +77,7 @@ extension MountHandler {
             for answer in ended { answer.continuation.resume(returning: answer.report) }
         }
         if report.isEmpty { return nil }
-        let answer = await link.call(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
+        let answer = await ask(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
         state.withLock { $0.filter.growthReturned(file) }
         if case .failed(let error) = answer.result { return error }
         return nil

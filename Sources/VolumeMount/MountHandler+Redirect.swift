@@ -47,7 +47,7 @@ extension MountHandler {
             isDetached ? .detached(slot.detach()) : .slot(slot)
         let range = ByteRange(offset: request.offsetBytes, length: UInt64(length))
         Task {
-            let answer = await link.call(.read(handle, range))
+            let answer = await ask(.read(handle, range))
             switch answer.result {
             case .data:
                 let payload = answer.payload ?? ByteBuffer()
@@ -88,7 +88,7 @@ extension MountHandler {
         let redirected: RedirectedRequest =
             isDetached ? .detached(slot.detach()) : .slot(slot)
         Task {
-            let answer = await link.call(operation, payload: payload)
+            let answer = await ask(operation, payload: payload)
             switch answer.result {
             case .written(_, let length, _):
                 statistics.count(redirectedWrite: Int(length))

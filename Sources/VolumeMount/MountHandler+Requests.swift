@@ -74,7 +74,7 @@ extension MountHandler {
             if context.userID != 0 {
                 var change = AttributeChange()
                 change.clearsSetID = true
-                _ = await link.call(.setAttributes(handle, change))
+                _ = await ask(.setAttributes(handle, change))
             }
             await answerDone(
                 .allocate(handle, mode: mode, ByteRange(offset: offset, length: length)), reply)
@@ -95,7 +95,7 @@ extension MountHandler {
     }
 
     func answerDone(_ operation: Operation, _ reply: FUSEReplyPort) async {
-        switch await link.call(operation).result {
+        switch await ask(operation).result {
         case .failed(let error): reply.error(operation.namesSomething ? error.underParent : error)
         default: reply.ok()
         }
@@ -106,7 +106,7 @@ extension MountHandler {
         _ operation: Operation, size: UInt32?, hidesTrusted: Bool = false, _ reply: FUSEReplyPort
     ) async {
         let bytes: [UInt8]
-        switch await link.call(operation).result {
+        switch await ask(operation).result {
         case .bytes(let value):
             bytes = value
         case .names(let names):
@@ -129,7 +129,7 @@ extension MountHandler {
     }
 
     private func statistics(_ reply: FUSEReplyPort) async {
-        switch await link.call(.statistics).result {
+        switch await ask(.statistics).result {
         case .statistics(let statistics): reply.statistics(statistics)
         case .failed(let error): reply.error(error)
         default: reply.error(.protocolError)
@@ -143,7 +143,7 @@ extension MountHandler {
             reply.error(.invalid)
             return
         }
-        switch await link.call(.seek(handle, offsetBytes: offset, target)).result {
+        switch await ask(.seek(handle, offsetBytes: offset, target)).result {
         case .offset(let found): reply.offset(found)
         case .failed(let error): reply.error(error)
         default: reply.error(.protocolError)
@@ -168,7 +168,7 @@ extension MountHandler {
         let operation = Operation.copyRange(
             handle, sourceOffsetBytes: copy.offset, to: target,
             targetOffsetBytes: copy.destinationOffset, lengthBytes: copy.length)
-        switch await link.call(operation).result {
+        switch await ask(operation).result {
         case .copied(let bytes): reply.written(bytes)
         case .failed(let error): reply.error(error)
         default: reply.error(.protocolError)
@@ -204,7 +204,7 @@ extension MountHandler {
         let operation = Operation.readDirectory(
             handle, cookie: Int64(bitPattern: offset), maximumBytes: UInt32(builder.capacityBytes),
             withAttributes: builder.isPlus)
-        switch await link.call(operation).result {
+        switch await ask(operation).result {
         case .directory(let entries, _):
             for found in entries {
                 guard builder.hasRoom(nameLengthBytes: found.entry.name.count) else { break }

@@ -120,11 +120,15 @@ final class MountHandler: FUSEHandler {
         case .destroy:
             reply.ok()
         default:
-            statistics.metadataOperations.add(1, ordering: .relaxed)
             guard let handle = nodes.handle(context.nodeID) else {
                 reply.error(.stale)
                 return
             }
+            if answerFromCache(request, handle, reply) {
+                statistics.metadataCached.add(1, ordering: .relaxed)
+                return
+            }
+            statistics.metadataOperations.add(1, ordering: .relaxed)
             Task { await self.serve(request, context, handle, reply) }
         }
     }

@@ -11,6 +11,10 @@ public struct MountCounts: Codable, Sendable {
     public var redirectedReadBytes: UInt64 = 0
     public var redirectedWriteBytes: UInt64 = 0
     public var metadataOperations: UInt64 = 0
+    /// Look-ups and attributes that the coordinator was not asked for.
+    public var metadataCached: UInt64 = 0
+    /// Grants of attributes and names that were given back because the coordinator asked.
+    public var metadataRecalls: UInt64 = 0
     public var recalls: UInt64 = 0
     /// Opens that are held now.
     public var openFiles: Int = 0
@@ -32,6 +36,8 @@ final class MountStatistics: Sendable {
     let redirectedReadBytes = Atomic<UInt64>(0)
     let redirectedWriteBytes = Atomic<UInt64>(0)
     let metadataOperations = Atomic<UInt64>(0)
+    let metadataCached = Atomic<UInt64>(0)
+    let metadataRecalls = Atomic<UInt64>(0)
     let recalls = Atomic<UInt64>(0)
 
     func count(directRead bytes: Int) {
@@ -65,6 +71,8 @@ final class MountStatistics: Sendable {
             redirectedReadBytes: redirectedReadBytes.load(ordering: .relaxed),
             redirectedWriteBytes: redirectedWriteBytes.load(ordering: .relaxed),
             metadataOperations: metadataOperations.load(ordering: .relaxed),
+            metadataCached: metadataCached.load(ordering: .relaxed),
+            metadataRecalls: metadataRecalls.load(ordering: .relaxed),
             recalls: recalls.load(ordering: .relaxed))
     }
 }

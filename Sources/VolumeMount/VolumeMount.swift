@@ -71,6 +71,9 @@ public final class VolumeMount: Sendable {
         await handler.recall(file, range, generation)
     }
 
+    /// Drops what a coordinator granted of a file's attributes and a directory's names.
+    public func recallMetadata(_ file: FileHandle) { handler.recallMetadata(file) }
+
     public func collectWrites(_ file: FileHandle) -> WriteReport { handler.collectWrites(file) }
 
     // MARK: The path

@@ -58,7 +58,7 @@ public enum NodeMessage: Hashable, Sendable {
 /// A coordinator's answer to a ``NodeMessage``.
 public enum CoordinatorReply: Hashable, Sendable {
     case sessionOpened(root: FileEntry)
-    case result(sequence: UInt64, OperationResult)
+    case result(sequence: UInt64, OperationResult, MetadataGrant)
     case sessionClosed
     case refused(Refusal)
 }
@@ -82,11 +82,14 @@ public enum CoordinatorMessage: Hashable, Sendable {
     case recall(MessageHeader, FileHandle, ByteRange, LayoutGeneration)
     /// Tells what was written directly since the last report.
     case collectWrites(MessageHeader, FileHandle)
+    /// Drops what was granted of a file's attributes and, of a directory, of its names.
+    case recallMetadata(MessageHeader, FileHandle)
 }
 
 /// A node's answer to a ``CoordinatorMessage``.
 public enum NodeReply: Hashable, Sendable {
-    /// No new direct I/O in the range, and all that was in flight has ended.
+    /// No new direct I/O in the range, and all that was in flight has ended. Of metadata: nothing of
+    /// them is shown any more without asking.
     case returned(WriteReport)
     case collected(WriteReport)
     case refused(Refusal)

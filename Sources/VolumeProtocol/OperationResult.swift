@@ -15,10 +15,13 @@ public struct FileEntry: Hashable, Sendable {
 public struct DirectoryEntryWithFile: Hashable, Sendable {
     public var entry: DirectoryEntry
     public var file: FileEntry?
+    /// The node may keep the file's attributes, see ``MetadataGrant/attributes``.
+    public var isGranted: Bool
 
-    public init(entry: DirectoryEntry, file: FileEntry?) {
+    public init(entry: DirectoryEntry, file: FileEntry?, isGranted: Bool = false) {
         self.entry = entry
         self.file = file
+        self.isGranted = isGranted
     }
 }
 

@@ -112,7 +112,8 @@ final class CoreFixture {
         var next: [CoordinatorAction] = []
         for action in actions {
             switch action {
-            case .recall(let id, _, _, _, _), .collectWrites(let id, _, _):
+            case .recall(let id, _, _, _, _), .collectWrites(let id, _, _),
+                .recallMetadata(let id, _, _):
                 next += send(.answered(id, report))
             default: break
             }
@@ -174,7 +175,22 @@ extension [CoordinatorAction] {
     }
 
     var replies: [OperationResult] {
-        compactMap { if case .reply(_, _, let result) = $0 { result } else { nil } }
+        compactMap { if case .reply(_, _, let result, _) = $0 { result } else { nil } }
+    }
+
+    var grants: [MetadataGrant] {
+        compactMap { if case .reply(_, _, _, let grant) = $0 { grant } else { nil } }
+    }
+
+    /// Whose metadata are recalled, and of which file.
+    var metadataRecalls: [String] {
+        compactMap { action in
+            if case .recallMetadata(_, let node, let file) = action {
+                "\(node.name) \(file.bytes[0])"
+            } else {
+                nil
+            }
+        }
     }
 
     var refusals: [Refusal] {

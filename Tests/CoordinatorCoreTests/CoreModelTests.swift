@@ -131,9 +131,9 @@ struct CoreModelTests {
         for action in actions {
             switch action {
             case .execute(let task, let command): world.commands.append((task, command))
-            case .recall, .collectWrites: world.questions.append(action)
+            case .recall, .collectWrites, .recallMetadata: world.questions.append(action)
             case .refuse: world.violations.append("\(action)")
-            case .reply(let node, let sequence, let result):
+            case .reply(let node, let sequence, let result, _):
                 world.replies[sequence, default: 0] += 1
                 guard let operation = world.operations[sequence]?.1 else { continue }
                 guard case .layoutGet(let file, _) = operation, case .layout(let grant) = result,
@@ -151,6 +151,8 @@ struct CoreModelTests {
             take(&world, world.fixture.send(.answered(id, WriteReport(ageNanoseconds: 3))))
         case .collectWrites(let id, _, _):
             take(&world, world.fixture.send(.answered(id, WriteReport(ageNanoseconds: 3))))
+        case .recallMetadata(let id, _, _):
+            take(&world, world.fixture.send(.answered(id, WriteReport())))
         default: break
         }
     }

@@ -95,7 +95,8 @@ struct CoreNameTests {
             let fixture = Fixture()
             try fixture.open(node1, file)
             let rename = Operation.rename(name, to: other, flags: flags)
-            #expect(fixture.request(node2, rename).commands == [.perform(rename)])
+            #expect(
+                try resolve(fixture, rename, [source, victim]).commands == [.perform(rename)])
         }
     }
 

@@ -86,9 +86,9 @@ struct ShapeTests {
         #expect(
             try json(await FakeBackend().statistics())
                 == #"[{"directReadBytes":18446744073709551615,"directReads":7,"directWriteBytes":0,"#
-                + #""directWrites":0,"metadataOperations":0,"node":"node2","recalls":0,"#
-                + #""redirectedReadBytes":0,"redirectedReads":0,"redirectedWriteBytes":0,"#
-                + #""redirectedWrites":0,"volume":"Volume1"}]"#)
+                + #""directWrites":0,"metadataCached":0,"metadataOperations":0,"node":"node2","#
+                + #""recalls":0,"redirectedReadBytes":0,"redirectedReads":0,"#
+                + #""redirectedWriteBytes":0,"redirectedWrites":0,"volume":"Volume1"}]"#)
     }
 
     @Test(arguments: [

@@ -86,6 +86,8 @@ final class PersistentNode: NodePort {
 
     func collectWrites(_ file: FileHandle) async -> WriteReport? { WriteReport() }
 
+    func recallMetadata(_ file: FileHandle) async -> Bool { true }
+
     /// Takes note of an open, to be told to coordinators to come.
     func opened(_ file: FileHandle, _ open: OpenID) {
         state.withLock { $0.opens[open] = file }

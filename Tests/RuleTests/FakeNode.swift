@@ -26,6 +26,7 @@ final class FakeNode: NodePort {
         var lastSequence: UInt64 = 0
         var freeSlots = Array((0..<UInt16(Limits.slotsPerSession)).reversed())
         var recalls: [ByteRange] = []
+        var metadataRecalls: [FileHandle] = []
         var directWrites = 0
         var directReads = 0
     }
@@ -80,6 +81,14 @@ final class FakeNode: NodePort {
         state.withLock { $0.filter.collectWrites(file, nowNanoseconds: Self.now) }
     }
 
+    func recallMetadata(_ file: FileHandle) async -> Bool {
+        state.withLock { state in
+            state.metadataRecalls.append(file)
+            state.filter.metadata.recall(file)
+        }
+        return true
+    }
+
     func finish(_ answers: [State.Answer]) {
         for answer in answers { answer.continuation.resume(returning: answer.report) }
     }
@@ -99,14 +108,30 @@ final class FakeNode: NodePort {
     ) async -> CoordinatorAnswer {
         let slot = operation.needsSlot ? takeSlot() : Operation.noSlot
         defer { giveBack(slot) }
+        let request = state.withLock { $0.filter.metadata.begin(operation) }
+        var answer = CoordinatorAnswer(.failed(.notConnected))
         do {
-            return try await coordinator.request(
+            answer = try await coordinator.request(
                 identity, sequence: sequence ?? nextSequence(), slot: slot, operation,
                 payload: payload.map { ByteBuffer(bytes: $0) })
-        } catch {
-            return CoordinatorAnswer(.failed(.notConnected))
+        } catch {}
+        state.withLock {
+            $0.filter.metadata.end(request, operation, answer.result, answer.grant)
         }
+        return answer
     }
+
+    /// What the cache says without asking.
+    func cached(_ name: String, in parent: FileHandle? = nil) -> CachedEntry? {
+        let place = self.name(name, in: parent)
+        return state.withLock { $0.filter.cachedEntry(place, nowNanoseconds: Self.now) }
+    }
+
+    func cached(_ file: FileHandle) -> FileAttributes? {
+        state.withLock { $0.filter.cachedAttributes(file, nowNanoseconds: Self.now) }
+    }
+
+    var metadataRecalls: [FileHandle] { state.withLock { $0.metadataRecalls } }
 
     private func takeSlot() -> UInt16 {
         state.withLock { $0.freeSlots.popLast() } ?? Operation.noSlot

@@ -271,6 +271,8 @@ extension RealVolumes {
             ) async -> WriteReport? { nil }
 
             func collectWrites(_ file: FileHandle) async -> WriteReport? { nil }
+
+            func recallMetadata(_ file: FileHandle) async -> Bool { false }
         }
 
         /// A planned move: what is under way ends, what comes later is the next coordinator's.

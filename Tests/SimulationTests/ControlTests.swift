@@ -21,6 +21,6 @@ import VolumeModel
     @Test func everyRuleHasAControl() {
         let all = SafetyRules.named.reduce(SafetyRules()) { $0.union($1.rule) }
         #expect(all == .all)
-        #expect(SafetyRules.named.count == 18)
+        #expect(SafetyRules.named.count == 19)
     }
 }

@@ -21,6 +21,8 @@ final class FakeCoordinator: CoordinatorLink, Sendable {
         /// Reads and writes are away too.
         var growths: [UInt8: UInt64] = [:]
         var grantsGrowth = false
+        /// Answers may be kept (rule recall-before-change).
+        var grantsMetadata = false
     }
 
     static let fileBytes: UInt64 = 1 << 20
@@ -59,6 +61,14 @@ final class FakeCoordinator: CoordinatorLink, Sendable {
 
     /// The same, whether or not it is away.
     func answer(_ operation: VolumeProtocol.Operation, _ payload: ByteBuffer?) -> LinkAnswer {
+        var answer = answerUngranted(operation, payload)
+        if state.withLock({ $0.grantsMetadata }) { answer.grant = .all }
+        return answer
+    }
+
+    private func answerUngranted(
+        _ operation: VolumeProtocol.Operation, _ payload: ByteBuffer?
+    ) -> LinkAnswer {
         state.withLock { state in
             state.operations.append(operation)
             if let file = operation.fileOfRefusal, state.refused.contains(file) {

@@ -14,7 +14,7 @@ import VolumeModel
     }
 
     private func refuses(_ result: OperationResult) {
-        let message = CoordinatorReply.result(sequence: 1, result)
+        let message = CoordinatorReply.result(sequence: 1, result, [])
         #expect(throws: DecodingFailure.self, "\(result)") {
             try CoordinatorReply(encoded: message.encoded())
         }

@@ -35,7 +35,7 @@ import VolumeModel
             numbers(WireSamples.results) == Set(OperationResultNumber.allCases.map(\.rawValue)))
         #expect(numbers(WireSamples.nodeMessages) == [1, 2, 3])
         #expect(numbers(WireSamples.coordinatorReplies) == [1, 2, 3, 4])
-        #expect(numbers(WireSamples.coordinatorMessages) == [1, 2])
+        #expect(numbers(WireSamples.coordinatorMessages) == [1, 2, 3])
         #expect(numbers(WireSamples.nodeReplies) == [1, 2, 3])
         #expect(WireSamples.refusals.count == 8 && Refusal(rawValue: 8) == nil)
     }

@@ -152,7 +152,7 @@ enum WireSamples {
                 entry: DirectoryEntry(
                     name: Array("entry\(index)".utf8), inode: UInt64(index), kind: kind,
                     nextCookie: -Int64(index)),
-                file: index % 2 == 0 ? entry : nil)
+                file: index % 2 == 0 ? entry : nil, isGranted: index % 4 == 0)
         }
         samples.append(.directory(entries, atEnd: false))
         for grant in grants {
@@ -161,6 +161,8 @@ enum WireSamples {
         }
         return samples
     }
+
+    static let grantsOfMetadata: [MetadataGrant] = [[.attributes], [.names], .all]
 
     static let refusals = (0...7).compactMap { Refusal(rawValue: $0) }
 
@@ -173,13 +175,15 @@ enum WireSamples {
 
     static var coordinatorReplies: [CoordinatorReply] {
         [.sessionOpened(root: entry), .sessionClosed] + refusals.map { .refused($0) }
-            + results.map { .result(sequence: .max, $0) }
+            + results.map { .result(sequence: .max, $0, []) }
+            + grantsOfMetadata.map { .result(sequence: 1, .entry(entry), $0) }
     }
 
     static var coordinatorMessages: [CoordinatorMessage] {
         [
             .recall(header, file, .everything, LayoutGeneration(3)),
             .recall(header, other, range, LayoutGeneration(0)), .collectWrites(header, file),
+            .recallMetadata(header, other),
         ]
     }
 

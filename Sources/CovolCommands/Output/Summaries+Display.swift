@@ -89,7 +89,8 @@ extension VolumeStatistics: ListDisplayable {
         [
             .text("VOLUME"), .text("NODE"), .number("D-READS"), .number("D-WRITES"),
             .number("D-READ"), .number("D-WRITTEN"), .number("R-READS"), .number("R-WRITES"),
-            .number("R-READ"), .number("R-WRITTEN"), .number("METADATA"), .number("RECALLS"),
+            .number("R-READ"), .number("R-WRITTEN"), .number("METADATA"), .number("M-CACHED"),
+            .number("RECALLS"),
         ]
     }
 
@@ -98,7 +99,7 @@ extension VolumeStatistics: ListDisplayable {
             volume, node, String(directReads), String(directWrites), byteCountText(directReadBytes),
             byteCountText(directWriteBytes), String(redirectedReads), String(redirectedWrites),
             byteCountText(redirectedReadBytes), byteCountText(redirectedWriteBytes),
-            String(metadataOperations), String(recalls),
+            String(metadataOperations), String(metadataCached), String(recalls),
         ]
     }
 }

@@ -14,6 +14,8 @@ public struct VolumeStatistics: Codable, Sendable, Equatable {
     public var redirectedWriteBytes: UInt64
     /// Operations other than reads and writes that this node sent to the coordinator.
     public var metadataOperations: UInt64
+    /// Look-ups and questions for attributes that it answered by itself, by the coordinator's grant.
+    public var metadataCached: UInt64
     /// Layouts that this node gave back because it was asked to.
     public var recalls: UInt64
 
@@ -30,6 +32,7 @@ public struct VolumeStatistics: Codable, Sendable, Equatable {
         redirectedReadBytes = 0
         redirectedWriteBytes = 0
         metadataOperations = 0
+        metadataCached = 0
         recalls = 0
     }
 }

@@ -28,6 +28,15 @@ final class Oracle {
     private var failedOperations: Set<UInt64> = []
     private(set) var locks: [HeldLock] = []
 
+    private var nameLedgers: [[UInt8]: NameLedger] = [:]
+
+    func nameLedger(_ name: [UInt8]) -> NameLedger {
+        if let known = nameLedgers[name] { return known }
+        let fresh = NameLedger()
+        nameLedgers[name] = fresh
+        return fresh
+    }
+
     init(simulation: Simulation) { self.simulation = simulation }
 
     func ledger(_ file: FileHandle) -> Ledger {

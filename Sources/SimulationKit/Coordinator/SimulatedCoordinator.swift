@@ -93,8 +93,8 @@ final class SimulatedCoordinator {
         switch action {
         case .execute(let task, let command):
             host.after(commandDelay()) { [self] in run(command, of: task) }
-        case .reply(let session, let sequence, let result):
-            reply(session, sequence, result)
+        case .reply(let session, let sequence, let result, let grant):
+            reply(session, sequence, result, grant)
         case .refuse(let session, let sequence, let refusal):
             refuse(session, sequence, refusal)
         case .recall(let id, let session, let file, let range, let generation):
@@ -104,6 +104,11 @@ final class SimulatedCoordinator {
             questions[id] = action
             ask(id)
         case .collectWrites(let id, _, _):
+            questions[id] = action
+            ask(id)
+        case .recallMetadata(let id, let session, let file):
+            simulation.counts.metadataRecalls += 1
+            simulation.trace(place, "recalls metadata of \(file) of \(session)")
             questions[id] = action
             ask(id)
         }
@@ -166,16 +171,17 @@ final class SimulatedCoordinator {
     }
 
     private func reply(
-        _ session: NodeIdentity, _ sequence: UInt64, _ result: OperationResult
+        _ session: NodeIdentity, _ sequence: UInt64, _ result: OperationResult,
+        _ grant: MetadataGrant
     ) {
         let key = RequestKey(session: session, sequence: sequence)
         guard let entry = waiting.removeValue(forKey: key) else { return }
         guard let node = simulation.nodes.first(where: { $0.name == session.name }) else { return }
-        simulation.trace(place, "\(session) #\(sequence) gets \(brief(result))")
+        simulation.trace(place, "\(session) #\(sequence) gets \(brief(result))\(grant.brief)")
         host.send(to: node) { [epoch] in
             node.client.receive(
                 epoch: epoch, incarnation: session.incarnation, sequence: sequence, result,
-                entry.cells)
+                grant, entry.cells)
         }
     }
 
@@ -278,8 +284,18 @@ extension CoordinatorAction {
     /// Whom a recall or a collection asks.
     var session: NodeIdentity? {
         switch self {
-        case .recall(_, let session, _, _, _), .collectWrites(_, let session, _): session
+        case .recall(_, let session, _, _, _), .collectWrites(_, let session, _),
+            .recallMetadata(_, let session, _):
+            session
         case .execute, .reply, .refuse: nil
         }
+    }
+}
+
+extension MetadataGrant {
+    /// As a trace shows it.
+    fileprivate var brief: String {
+        (contains(.attributes) ? ", may keep attributes" : "")
+            + (contains(.names) ? ", may keep the name" : "")
     }
 }

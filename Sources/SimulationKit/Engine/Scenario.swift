@@ -40,6 +40,7 @@ struct Scenario {
     enum WorkloadOperation: Hashable, CaseIterable {
         case read, write, writePart, extend, append, truncate, punch, zero, allocate, stat, sync
         case reopen, create, unlink, rename, link, setAttribute, removeAttribute, lock, copy
+        case look
     }
 
     func lunDelay(_ random: inout SimulationRandom) -> UInt64 {
@@ -102,6 +103,8 @@ struct Scenario {
         case .durableBeforeGrant:
             operations += [(.extend, 60), (.read, 20)]
             meets([(.hostPower, 3), (.daemonKill, 2), (.pathFail, 1)], every: period)
+        case .recallBeforeChange:
+            operations += [(.look, 30), (.stat, 30), (.create, 10), (.unlink, 10), (.rename, 10)]
         case .failedBeforeRedirect:
             meets([(.pathFail, 2), (.pathHang, 3)], every: period)
         default:
@@ -128,7 +131,7 @@ struct Scenario {
             switch operation {
             case .read, .write: usual = 20
             case .extend, .writePart: usual = 8
-            case .append, .truncate, .punch, .stat, .sync, .reopen: usual = 4
+            case .append, .truncate, .punch, .stat, .sync, .reopen, .look: usual = 4
             case .create, .unlink, .rename, .lock: usual = 3
             default: usual = 2
             }

@@ -129,6 +129,10 @@ public struct RunCounts: Hashable, Sendable {
     public var redirectedReads = 0
     public var redirectedWrites = 0
     public var recalls = 0
+    /// Of attributes and names.
+    public var metadataRecalls = 0
+    /// Names and attributes that a node told without asking.
+    public var metadataAnswered = 0
     public var mounts = 0
     public var fences = 0
     public var operations = 0
@@ -139,6 +143,8 @@ public struct RunCounts: Hashable, Sendable {
         redirectedReads += other.redirectedReads
         redirectedWrites += other.redirectedWrites
         recalls += other.recalls
+        metadataRecalls += other.metadataRecalls
+        metadataAnswered += other.metadataAnswered
         mounts += other.mounts
         fences += other.fences
         operations += other.operations

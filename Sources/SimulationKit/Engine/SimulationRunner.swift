@@ -114,7 +114,8 @@ public struct SeedsReport: Sendable, CustomStringConvertible {
             + "\(eventCount) events; direct reads \(counts.directReads), writes "
             + "\(counts.directWrites); redirected reads \(counts.redirectedReads), writes "
             + "\(counts.redirectedWrites); acknowledged operations \(counts.operations), "
-            + "recalls \(counts.recalls), mounts \(counts.mounts), fences \(counts.fences)"
+            + "recalls \(counts.recalls), of metadata \(counts.metadataRecalls) (answered from the "
+            + "cache \(counts.metadataAnswered)), mounts \(counts.mounts), fences \(counts.fences)"
     }
 }
 

@@ -7,8 +7,8 @@ extension SimulatedClient {
     func open(_ name: [UInt8], _ done: @escaping (OpenFile?, OpenID) -> Void) {
         lastOpen += 1
         let open = OpenID(lastOpen)
-        call(.lookup(NameInDirectory(parent: Self.root, name: name))) { [self] result, _ in
-            guard case .entry(let entry) = result else {
+        lookUp(name) { [self] entry in
+            guard let entry else {
                 done(nil, open)
                 return
             }
@@ -24,6 +24,37 @@ extension SimulatedClient {
         }
     }
 
+    /// What a name stands for, from the cache where that may be; nil: nothing, or nobody can tell.
+    func lookUp(_ name: [UInt8], _ done: @escaping (FileEntry?) -> Void) {
+        let place = NameInDirectory(parent: Self.root, name: name)
+        let epoch = simulation.oracle.beginLookUp(name)
+        let identity = host.identity
+        lookAtLease()
+        switch filter.cachedEntry(place, nowNanoseconds: host.clock) {
+        case .entry(let entry):
+            simulation.counts.metadataAnswered += 1
+            simulation.oracle.endLookUp(name, epoch, .file(entry.handle), by: identity)
+            done(entry)
+        case .absent:
+            simulation.counts.metadataAnswered += 1
+            simulation.oracle.endLookUp(name, epoch, .absent, by: identity)
+            done(nil)
+        case nil:
+            call(.lookup(place)) { [self] result, _ in
+                switch result {
+                case .entry(let entry):
+                    simulation.oracle.endLookUp(name, epoch, .file(entry.handle), by: identity)
+                    done(entry)
+                case .failed(.noEntry):
+                    simulation.oracle.endLookUp(name, epoch, .absent, by: identity)
+                    done(nil)
+                default:
+                    done(nil)
+                }
+            }
+        }
+    }
+
     static let root = FileSystemState.handle(ModelMount.rootInode, 0)
 
     func create(
@@ -34,8 +65,10 @@ extension SimulatedClient {
         let operation = Operation.create(
             NameInDirectory(parent: Self.root, name: name), mode: 0o644,
             Creator(userID: 0, groupID: 0, umask: 0), open: open, exclusive: true)
+        simulation.oracle.beginNames(operation)
         call(operation, ghost: ghost) { [self] result, _ in
             simulation.oracle.acknowledged(ghost, result)
+            simulation.oracle.endNames(operation, result)
             if case .entry(let entry) = result {
                 done(begin(entry.handle, open), open)
             } else {
@@ -100,22 +133,32 @@ extension SimulatedClient {
         _ file: OpenFile?, _ operation: Operation, _ ghost: UInt64,
         _ done: @escaping (Bool) -> Void
     ) {
+        simulation.oracle.beginNames(operation)
         call(operation, ghost: ghost) { [self] result, _ in
             simulation.oracle.acknowledged(ghost, result)
+            simulation.oracle.endNames(operation, result)
             if case .failed = result { done(false) } else { done(true) }
         }
     }
 
-    /// fstat(2): what the coordinator says, and what this node alone knows better.
+    /// fstat(2): what the coordinator says, or what it granted; and what this node alone knows better.
     func size(_ file: OpenFile, _ done: @escaping (UInt64?) -> Void) {
+        lookAtLease()
+        if let known = filter.cachedAttributes(file.handle, nowNanoseconds: host.clock) {
+            simulation.counts.metadataAnswered += 1
+            done(known.sizeBytes)
+            return
+        }
         let before = filter.ownSizeBytes(file.handle)
+        let asked = linkGeneration
         call(.attributes(file.handle)) { [self] result, _ in
             guard case .attributes(let attributes) = result else {
                 done(nil)
                 return
             }
             let after = filter.ownSizeBytes(file.handle)
-            if before != nil, after == nil {
+            // What was given back to a coordinator that is no more may not be in the next one's answer.
+            if before != nil && after == nil || asked != linkGeneration {
                 size(file, done)
                 return
             }

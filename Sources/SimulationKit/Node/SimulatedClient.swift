@@ -17,6 +17,8 @@ final class SimulatedClient {
         var attempts = 0
         /// What a new coordinator is told: it counts for that coordinator alone.
         var isReclaim = false
+        /// What the cache of metadata was told before the request was sent.
+        var metadata: MetadataCache.Request
         var completion: (OperationResult, [Cell]) -> Void
     }
 
@@ -102,7 +104,10 @@ final class SimulatedClient {
         heldLocks.removeAll()
         let lost = calls.sorted { $0.key < $1.key }
         calls = [:]
-        for (_, call) in lost { call.completion(.failed(.inputOutput), []) }
+        for (_, call) in lost {
+            filter.metadata.end(call.metadata, call.operation, .failed(.inputOutput), [])
+            call.completion(.failed(.inputOutput), [])
+        }
         whenIdle(done)
     }
 
@@ -192,7 +197,8 @@ final class SimulatedClient {
         lastSequence += 1
         calls[lastSequence] = Call(
             operation: operation, cells: cells, slot: slot, ghost: ghost,
-            linkGeneration: linkGeneration, isReclaim: isReclaim, completion: completion)
+            linkGeneration: linkGeneration, isReclaim: isReclaim,
+            metadata: filter.metadata.begin(operation), completion: completion)
         send(lastSequence)
     }
 
@@ -229,13 +235,14 @@ final class SimulatedClient {
 
     func receive(
         epoch: Epoch, incarnation: Incarnation, sequence: UInt64, _ result: OperationResult,
-        _ cells: [Cell]
+        _ grant: MetadataGrant, _ cells: [Cell]
     ) {
         guard
             (epoch == self.epoch && incarnation == host.identity.incarnation)
                 || !rules.contains(.epochInEveryMessage),
             let call = calls.removeValue(forKey: sequence)
         else { return }
+        filter.metadata.end(call.metadata, call.operation, result, grant)
         call.completion(result, cells)
     }
 
@@ -258,6 +265,9 @@ final class SimulatedClient {
             recall(id, file, range, generation, answer)
         case .collectWrites(_, _, let file):
             answer(filter.collectWrites(file, nowNanoseconds: host.clock))
+        case .recallMetadata(_, _, let file):
+            filter.metadata.recall(file)
+            answer(WriteReport())
         case .execute, .reply, .refuse:
             preconditionFailure("not a question")
         }

@@ -71,6 +71,7 @@ final class SimulatedProcess {
         case .removeAttribute: removeAttribute(file, next)
         case .lock: lock(file, open, next)
         case .copy: copy(file, next)
+        case .look: client.lookUp(name) { _ in next() }
         }
     }
 

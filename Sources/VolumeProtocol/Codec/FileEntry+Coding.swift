@@ -34,12 +34,20 @@ extension DirectoryEntry: WireCodable {
 extension DirectoryEntryWithFile: WireCodable {
     public func encode(into writer: inout ByteWriter) {
         writer.append(entry)
-        writer.append(file != nil)
-        if let file { writer.append(file) }
+        guard let file else {
+            writer.append(number: EntryFileNumber.none)
+            return
+        }
+        writer.append(number: isGranted ? EntryFileNumber.granted : EntryFileNumber.file)
+        writer.append(file)
     }
 
     public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
         let entry = try reader.value(DirectoryEntry.self)
-        self.init(entry: entry, file: try reader.bool() ? try reader.value() : nil)
+        switch try reader.number("directory entry's file", as: EntryFileNumber.self) {
+        case .none: self.init(entry: entry, file: nil)
+        case .file: self.init(entry: entry, file: try reader.value())
+        case .granted: self.init(entry: entry, file: try reader.value(), isGranted: true)
+        }
     }
 }

@@ -40,9 +40,10 @@ extension CoordinatorReply: WireMessage {
         case .sessionOpened(let root):
             writer.append(number: Number.sessionOpened)
             writer.append(root)
-        case .result(let sequence, let result):
+        case .result(let sequence, let result, let grant):
             writer.append(number: Number.result)
             writer.append(sequence)
+            writer.append(grant)
             writer.append(result)
         case .sessionClosed: writer.append(number: Number.sessionClosed)
         case .refused(let refusal):
@@ -54,7 +55,10 @@ extension CoordinatorReply: WireMessage {
     public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.number("coordinator reply", as: Number.self) {
         case .sessionOpened: self = .sessionOpened(root: try reader.value())
-        case .result: self = .result(sequence: try reader.uint64(), try reader.value())
+        case .result:
+            let sequence = try reader.uint64()
+            let grant = try reader.value(MetadataGrant.self)
+            self = .result(sequence: sequence, try reader.value(), grant)
         case .sessionClosed: self = .sessionClosed
         case .refused: self = .refused(try reader.number("refusal"))
         }
@@ -76,6 +80,10 @@ extension CoordinatorMessage: WireMessage {
             writer.append(number: Number.collectWrites)
             writer.append(header)
             writer.append(file)
+        case .recallMetadata(let header, let file):
+            writer.append(number: Number.recallMetadata)
+            writer.append(header)
+            writer.append(file)
         }
     }
 
@@ -86,6 +94,18 @@ extension CoordinatorMessage: WireMessage {
                 try reader.value(), try reader.value(), try reader.value(),
                 LayoutGeneration(try reader.uint64()))
         case .collectWrites: self = .collectWrites(try reader.value(), try reader.value())
+        case .recallMetadata: self = .recallMetadata(try reader.value(), try reader.value())
+        }
+    }
+}
+
+extension MetadataGrant: WireCodable {
+    public func encode(into writer: inout ByteWriter) { writer.append(rawValue) }
+
+    public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
+        self.init(rawValue: try reader.uint8())
+        guard isSubset(of: .all) else {
+            throw .unknown("metadata grant", number: UInt64(rawValue))
         }
     }
 }

@@ -18,6 +18,7 @@ enum CoordinatorReplyNumber: UInt8 {
 enum CoordinatorMessageNumber: UInt8 {
     case recall = 1
     case collectWrites = 2
+    case recallMetadata = 3
 }
 
 enum NodeReplyNumber: UInt8 {
@@ -84,6 +85,14 @@ enum OperationResultNumber: UInt8, CaseIterable {
     case data = 14
     case written = 15
     case failed = 16
+}
+
+/// What follows a directory's entry.
+enum EntryFileNumber: UInt8 {
+    case none = 0
+    case file = 1
+    /// … whose attributes are granted.
+    case granted = 2
 }
 
 enum LayoutEndNumber: UInt8 {
