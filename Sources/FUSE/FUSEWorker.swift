@@ -46,7 +46,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         core.watchMailbox()
         watchDevice()
         takeEarly()
-        while !(isEndReported && core.counts.pointee.heldCount == 0) {
+        while !isDone {
             core.willSubmit()
             do throws(ErrorCode) {
                 if (isDeviceReady && !isBlocked) || !settling.isEmpty {
@@ -67,6 +67,14 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
             if isDeviceReady { takeRequests() }
             if end != nil { reportEnd() }
         }
+    }
+
+    /// The end was told, every slot answered, and the kernel has let go of the ring's entries; but
+    /// where the device failed without the connection's end it does so with the ring.
+    private var isDone: Bool {
+        guard isEndReported, core.counts.pointee.heldCount == 0 else { return false }
+        if case .failed = end { return true }
+        return core.entriesWithKernel == 0
     }
 
     private func handle(_ completion: IORingCompletion) {

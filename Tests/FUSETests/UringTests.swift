@@ -1,8 +1,9 @@
 import CLinux
-import FUSE
 import Glibc
 import Logging
 import Testing
+
+@testable import FUSE
 
 /// What only FUSE over io_uring has.
 @Suite(
@@ -22,6 +23,38 @@ struct UringTests {
         defer { fixture.end() }
         #expect(fixture.mount.transport == .device)
         #expect(!fixture.mount.flags.contains(.overUring))
+    }
+
+    /// The kernel refuses entries for CPUs that cannot be: the mount is made anew, on the device.
+    @Test func refusedEntriesLeadToTheDevice() throws {
+        let path = "/tmp/covol-fuse-\(getpid())-\(UInt64.random(in: .min ... .max))"
+        try #require(mkdir(path, 0o755) == 0)
+        defer { rmdir(path) }
+        let image = path + ".image"
+        close(open(image, O_RDWR | O_CREAT, 0o600))
+        defer { unlink(image) }
+        var logger = Logger(label: "covolume.fuse.tests")
+        logger.logLevel = .critical
+        var options = FUSEMountOptions()
+        options.slotsPerWorker = 2
+        let wrong = FUSEProcessors(possible: 4096, online: Set(0..<4096))
+        options.transport = .uring
+        let refused = ToyFileSystem(image: image)
+        #expect(throws: FUSEMountError.self) {
+            _ = try FUSEMount.mount(
+                at: path, options: options, handler: refused, logger: logger, processors: wrong)
+        }
+        options.transport = .automatic
+        let toy = ToyFileSystem(image: image)
+        let mount = try FUSEMount.mount(
+            at: path, options: options, handler: toy, logger: logger, processors: wrong)
+        #expect(mount.transport == .device)
+        let found = Outcome<Int32>()
+        TestThread.start { found.set(access(path, F_OK)) }
+        #expect(found.wait() == 0)
+        try mount.unmount()
+        #expect(eventually { toy.state.withLock { $0.endings == [.unmounted] } })
+        #expect(refused.state.withLock { $0.endings.isEmpty })
     }
 
     private static var processors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }

@@ -55,6 +55,10 @@ extension FUSEWorkerCore {
         uring.pointee.queues[position].available -= 1
         guard completion.result >= 0, !uring.pointee.isOver else {
             uring.pointee.queues[position].count -= 1
+            if let error = completion.error, !Self.isEnd(error), !uring.pointee.isOver {
+                channel.connection.logger.error(
+                    "the kernel refused a FUSE ring entry", metadata: ["errno": "\(error)"])
+            }
             return nil
         }
         uring.pointee.queues[position].arrivals += 1
@@ -70,6 +74,19 @@ extension FUSEWorkerCore {
         slots[slot].commitID = memory.load(
             fromByteOffset: covol_fuse_ring_commit_id_offset, as: UInt64.self)
         return slot
+    }
+
+    private static func isEnd(_ error: ErrorCode) -> Bool {
+        switch error {
+        case .notConnected, .noDevice, connectionAborted, cancelled: true
+        default: false
+        }
+    }
+
+    /// Entries that the kernel has not let go of. At the connection's end it does, and a ring that is
+    /// left before would keep an unmount waiting.
+    var entriesWithKernel: Int {
+        uring?.pointee.queues.reduce(0) { $0 + $1.available } ?? 0
     }
 
     /// The request in a slot, as it would be read from the device: header and first argument are moved
