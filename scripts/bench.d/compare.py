@@ -10,8 +10,11 @@ from machine import GIB, LUN, RESULTS, Failure, Lab, describe, revision, say, wo
 
 STORM_PROCESSES = [1, 8]
 # What a run of fio takes beside its seconds, and the set-up of one kind of LUN, as seen.
-OVERHEAD_SECONDS = 0.9
+OVERHEAD_SECONDS = 0.4
 SETUP_SECONDS = 35
+# The whole, which a run's seconds follow from, and their bounds.
+BUDGET_SECONDS = 600
+SECONDS_MINIMUM, SECONDS_MAXIMUM = 0.5, 3.0
 
 
 class Stage:
@@ -95,13 +98,12 @@ def metadata_round(stage, kind, number, rounds, seconds, rows):
 
 
 def estimate(options, cases, peer_count):
-    runs = 0
-    for case in cases:
-        runs += 4 + peer_count + (case.name in loads.REDIRECTED)
-    seconds = runs * (options.seconds + OVERHEAD_SECONDS)
-    if not options.cases:
-        seconds += len(STORM_PROCESSES) * (4 + peer_count) * 3 * options.seconds
-    return len(options.luns) * (SETUP_SECONDS + options.rounds * seconds)
+    """What the comparison takes: seconds whatever a run takes, and how often a run's seconds."""
+    runs = sum(4 + peer_count + (case.name in loads.REDIRECTED) for case in cases)
+    storms = 0 if options.cases else len(STORM_PROCESSES) * (4 + peer_count)
+    rounds = len(options.luns) * options.rounds
+    fixed = len(options.luns) * SETUP_SECONDS + rounds * OVERHEAD_SECONDS * (runs + storms)
+    return fixed, rounds * (runs + 3 * storms)
 
 
 def compare(options):
@@ -112,7 +114,13 @@ def compare(options):
     present, absent = peers.find(options.peers)
     for line in absent:
         say("absent: " + line)
-    say("about %.0f minutes" % (estimate(options, cases, len(present)) / 60))
+    fixed, often = estimate(options, cases, len(present))
+    if not options.seconds:
+        fitting = round((BUDGET_SECONDS - fixed) / often, 1)
+        options.seconds = min(max(fitting, SECONDS_MINIMUM), SECONDS_MAXIMUM)
+    say("%d rounds of %s s a case: about %.0f minutes" % (
+        options.rounds, options.seconds, (fixed + often * options.seconds) / 60,
+    ))  # fmt: skip
     begin, rows = time.time(), []
     for kind in options.luns:
         with workspace() as (stack, directory):

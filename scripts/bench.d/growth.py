@@ -1,5 +1,6 @@
 """How cost grows: with nodes, extents, directory entries, open files; and what idling costs."""
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -14,7 +15,7 @@ from loads import BY_NAME
 from machine import (
     BLOCK, GIB, MIB, LUN, RESULTS, Failure, Lab, describe, revision, run, say, workspace,
 )  # fmt: skip
-from report import number, table
+from report import number, span, table
 
 PARTS = ["nodes", "extents", "directories", "memory", "idle"]
 NODE_CASES = ["randread-4k-qd32", "randwrite-4k-qd32", "read-1m-qd8", "write-1m-qd8"]
@@ -24,7 +25,6 @@ ENTRIES = [10, 10_000, int(os.environ.get("COVOL_BENCH_ENTRIES", 200_000))]
 OPEN_FILES = int(os.environ.get("COVOL_BENCH_OPEN_FILES", 10_000))
 IMAGES = 100
 LEAST_FILE = GIB
-KEEP_SIZE = 1
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
@@ -98,18 +98,18 @@ def nodes(options):
 
 
 def fragment(directory, name, size, piece):
-    """A file whose neighbours are another's: two files are allocated piece by piece in turn, one is
-    then written and the other removed."""
-    path, filler = directory / name, directory / "filler"
-    with open(path, "xb") as kept, open(filler, "xb") as removed:
-        for file in (kept, removed):
+    """A file whose neighbours are another's: two files are allocated piece by piece in turn, and
+    one is then written. The other stays: what it left free would be the next file's."""
+    path, filler = directory / name, directory / (name + "-filler")
+    with open(path, "xb") as kept, open(filler, "xb") as between:
+        for file in (kept, between):
             os.truncate(file.fileno(), size)
         if piece >= size:
             allocate(kept.fileno(), 0, size)
         else:
             for offset in range(0, size, piece):
                 allocate(kept.fileno(), offset, piece)
-                allocate(removed.fileno(), offset, piece)
+                allocate(between.fileno(), offset, piece)
                 if offset // piece % 100_000 == 99_999:
                     say("extents: %d of %d made" % (offset // piece + 1, size // piece))
     data = os.urandom(MIB)
@@ -117,7 +117,6 @@ def fragment(directory, name, size, piece):
         for offset in range(0, size, MIB):
             file.write(data)
         os.fsync(file.fileno())
-    os.unlink(filler)
 
 
 def resident(process):
@@ -129,11 +128,11 @@ def resident(process):
 def extents(options):
     """4 KiB at random in files of few and many extents, once every piece of the map is there."""
     kind = options.luns[0]
-    rows, found, first = [], {}, None
+    rows, found = [], {}
     with workspace() as (stack, directory):
-        sizes = [max(LEAST_FILE, count * BLOCK // MIB * MIB) for count in EXTENTS]
+        sizes = [max(LEAST_FILE, -(-count * BLOCK // MIB) * MIB) for count in EXTENTS]
         lun = LUN(
-            stack, kind, "covolume", sum(sizes) + max(sizes) + 3 * GIB, options.device,
+            stack, kind, "covolume", 2 * sum(sizes) + 2 * GIB, options.device,
             written=False,
         )  # fmt: skip
         local = lun.mount(stack, directory / "local")
@@ -142,41 +141,53 @@ def extents(options):
             name = "extents-%d" % count
             fragment(local.directory, name, size, piece)
             found[count] = int(run("filefrag", local.directory / name).split()[-3])
+            say("extents: %d wanted, %d there" % (count, found[count]))
+            if not count / 2 <= found[count] <= count * 2 + 8:
+                raise Failure("%s has %d extents" % (name, found[count]))
         local.unmount()
         lab = Lab(stack, directory / "lab")
         lab.add(lun, "Bench", adopt=True)
         daemon = lab.process("node2")
-        for count, size in zip(EXTENTS, sizes):
-            path = lab.volume("node2", "Bench") / ("extents-%d" % count)
-            holder = os.open(path, os.O_RDONLY | os.O_DIRECT)
-            before, begin = resident(daemon), time.monotonic()
-            touch(holder, size)
-            loaded, grown = time.monotonic() - begin, resident(daemon) - before
-            figures = []
-            for name in EXTENT_CASES:
-                # Of the first GiB, which is the whole of the others; and of the whole.
-                for part in sorted({LEAST_FILE, size}):
-                    runs = [
-                        loads.steady(path, BY_NAME[name], options.seconds, turn + 1, part)["iops"]
-                        for turn in range(options.rounds)
-                    ]
-                    figures.append((name, part, statistics.median(runs)))
-            os.close(holder)
-            first = first or {name: value for name, _, value in figures}
-            for name, part, value in figures:
-                rows.append([
-                    number(found[count]), name, "%.1f GiB" % (part / GIB), number(value) + "/s",
-                    "%.2f" % (value / first[name]), "%.2f s" % loaded,
-                    "%.0f" % (grown / found[count]) if found[count] > 10_000 else "-",
-                ])  # fmt: skip
-                say("extents: " + " ".join(rows[-1]))
-    head = ["extents", "case", "of it", "speed", "to the first", "map loaded in", "bytes each"]
+        loaded, grown, runs = {}, {}, {}
+        # Open throughout, so that the maps stay.
+        with contextlib.ExitStack() as held:
+            for count, size in zip(EXTENTS, sizes):
+                path = lab.volume("node2", "Bench") / ("extents-%d" % count)
+                file = held.enter_context(open(path, "rb", buffering=0, opener=open_direct))
+                before, begin = resident(daemon), time.monotonic()
+                touch(file.fileno(), size)
+                loaded[count], grown[count] = time.monotonic() - begin, resident(daemon) - before
+            for turn in range(options.rounds):
+                for name in EXTENT_CASES:
+                    for count, size in zip(EXTENTS, sizes):
+                        path = lab.volume("node2", "Bench") / ("extents-%d" % count)
+                        # The first GiB, which is the whole of the others; and the whole.
+                        for part in sorted({LEAST_FILE, size}):
+                            result = loads.steady(
+                                path, BY_NAME[name], options.seconds, turn + 1, part
+                            )
+                            runs.setdefault((count, name, part), []).append(result["iops"])
+        for (count, name, part), speeds in sorted(runs.items()):
+            first = runs[EXTENTS[0], name, LEAST_FILE]
+            ratios = [mine / theirs for mine, theirs in zip(speeds, first)]
+            rows.append([
+                number(found[count]), name, "%.1f GiB" % (part / GIB),
+                number(statistics.median(speeds)) + "/s",
+                "%.2f%s" % (statistics.median(ratios), span(ratios)), "%.2f s" % loaded[count],
+                "%.0f" % (grown[count] / found[count]) if found[count] > 10_000 else "-",
+            ])  # fmt: skip
+            say("extents: " + " ".join(rows[-1]))
+    head = ["extents", "case", "of it", "speed", "to one extent", "map loaded in", "bytes each"]
     return [
         "**Extents**, %s-backed LUN, a node that is not the coordinator. The map is loaded by "
         "reading 4 KiB in each MiB, one after another; \"bytes each\": what the node's daemon grew "
         "by." % kind,
         "",
     ] + table(head, rows)  # fmt: skip
+
+
+def open_direct(path, flags):
+    return os.open(path, flags | os.O_DIRECT)
 
 
 def touch(descriptor, size):

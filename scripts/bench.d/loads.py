@@ -70,9 +70,9 @@ def fio_words(target, case, seconds, size, seed, first=False):
     words = [
         "fio", "--name=bench", "--filename=%s" % target, "--rw=%s" % case.rw,
         "--bs=%s" % case.block, "--iodepth=%d" % case.depth, "--ioengine=io_uring", "--direct=1",
-        "--size=%d" % size, "--runtime=%dms" % (1000 * seconds), "--randseed=%d" % seed, "--invalidate=0",
-        "--allow_file_create=0", "--fallocate=none", "--group_reporting", "--thread",
-        "--output-format=json",
+        "--size=%d" % size, "--runtime=%dms" % (1000 * seconds), "--randseed=%d" % seed,
+        "--invalidate=0", "--allow_file_create=0", "--fallocate=none", "--group_reporting",
+        "--thread", "--output-format=json",
     ]  # fmt: skip
     return words + (["--end_fsync=1"] if first else ["--time_based", "--norandommap"])
 

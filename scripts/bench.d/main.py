@@ -41,8 +41,9 @@ def main():
                         choices=["compare", "growth", "profile", "publish"])  # fmt: skip
     parser.add_argument("parts", nargs="*", metavar="PART", help="with growth: only these")
     parser.add_argument("--rounds", type=positive(int), default=3, help="default: 3")
-    parser.add_argument("--seconds", type=positive(float), default=1.5,
-                        help="for one run of one case; default: 1.5")  # fmt: skip
+    parser.add_argument("--seconds", type=positive(float),
+                        help="for one run of one case; default: what makes compare ten minutes "
+                        "long, and 2 otherwise")  # fmt: skip
     parser.add_argument("--luns", nargs="+", choices=sorted(PLACES), default=["memory", "disk"],
                         help="kinds of LUN; parts that use one use the first")  # fmt: skip
     parser.add_argument("--device", choices=["loop", "file"], default="loop",
@@ -55,6 +56,8 @@ def main():
     unknown = set(options.parts) - set(growth.PARTS)
     if unknown or (options.parts and options.part != "growth"):
         parser.error("no such part: %s" % " ".join(sorted(unknown) or options.parts))
+    if options.part != "compare":
+        options.seconds = options.seconds or 2.0
     try:
         if options.part == "publish":
             report.publish()

@@ -121,19 +121,27 @@ def storm(directory, processes, seconds):
     return totals
 
 
-def directory(path, seconds):
-    figures = {}
-    begin = time.monotonic()
-    names = os.listdir(path)
-    figures["list"] = rate(len(names), time.monotonic() - begin)
+def list_again(path, seconds, with_attributes):
+    """Entries a second, of as many whole listings as end in time, or of a part of one."""
     begin, count = time.monotonic(), 0
-    with os.scandir(path) as entries:
-        for entry in entries:
-            entry.stat(follow_symlinks=False)
-            count += 1
-            if time.monotonic() - begin > 5 * seconds:
-                break
-    figures["list with attributes"] = rate(count, time.monotonic() - begin)
+    end = begin + seconds
+    while time.monotonic() < end:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                count += 1
+                if with_attributes:
+                    entry.stat(follow_symlinks=False)
+                    if time.monotonic() > end:
+                        break
+    return rate(count, time.monotonic() - begin)
+
+
+def directory(path, seconds):
+    names = os.listdir(path)
+    figures = {
+        "list": list_again(path, seconds, False),
+        "list with attributes": list_again(path, seconds, True),
+    }
     pick = random.Random(1)
     paths = ["%s/%s" % (path, pick.choice(names)) for _ in range(min(FILES_MAXIMUM, len(names)))]
     figures["stat"] = rate(*repeat(os.stat, paths, seconds, again=True))
@@ -145,7 +153,8 @@ def directory(path, seconds):
 
 
 def hold(path, count, locks):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, max(count + 100, 65536)))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     names = sorted(os.listdir(path))[:count]
     buffer, held = mmap.mmap(-1, BLOCK), []
     for name in names:
