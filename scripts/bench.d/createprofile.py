@@ -6,7 +6,9 @@ remote one, without any instrument; samples of the processors while one process 
 looks at).
 """
 
+import collections
 import os
+import re
 import shutil
 import signal
 import statistics
@@ -25,6 +27,13 @@ PARKED = {
     "futex", "epoll_wait", "epoll_pwait", "io_uring_enter", "poll", "ppoll", "read", "accept4",
     "clock_nanosleep", "nanosleep", "restart_syscall", "select", "pselect6", "wait4", "eventfd2",
 }  # fmt: skip
+
+# What every stack begins with, and says nothing.
+PLUMBING = (
+    "thunk for", "start_thread", "clone", "entry_SYSCALL", "do_syscall", "_dispatch", "__x64_sys",
+    "swift_job_run", "swift::run", "ThreadOpsPosix", "MultiThreadedEventLoopGroup", "FUSEThread.",
+    "FUSEWorkerStarter.", "ServiceThread.", "WorkerPool.init", "[unknown]",
+)  # fmt: skip
 
 
 def microseconds(figures, what="create"):
@@ -111,43 +120,75 @@ def samples(options, lab, directory):
     taken = time.monotonic() - begin
     used = {name: processor_seconds(daemons[name]) - before for name, before in used.items()}
     creating.end()
-    report = ["perf", "report", "-i", data, "--stdio", "--no-children", "-g", "none", "--quiet"]
-    by_program = run(*report, "--sort", "comm", "--percent-limit", "1")
-    pids = ",".join(str(process) for process in daemons.values())
-    by_function = run(
-        *report, "--sort", "pid,dso,symbol", "--pid", pids, "--percent-limit", "0.7", check=False
-    )
-    folded = fold(data)
+    stacks = read_stacks(data)
+    (RESULTS / "create.folded").write_text("".join(
+        "%s %d\n" % (";".join((name,) + stack), count)
+        for (_, name, stack), count in sorted(stacks.items())
+    ))  # fmt: skip
     shares = tuple(100 * used[name] / taken for name in ("node1", "node2"))
     lines = ["**Processors** while one process creates on node2: node1's daemon used %.0f %%, "
-             "node2's %.0f %% of one." % shares, ""]
-    views = (("By thread", by_program), ("By function, of the two daemons", by_function))
-    for title, text in views:
-        kept = [line.rstrip()[:100] for line in text.splitlines() if line.strip()][:40]
-        lines += ["%s:" % title, "", "```"] + kept + ["```", ""]
-    if folded:
-        lines += ["Stacks for a flame graph: `.bench/create.folded`.", ""]
+             "node2's %.0f %% of one. By samples of perf; stacks for a flame graph are in "
+             "`.bench/create.folded`." % shares, ""]
+    threads = collections.Counter()
+    for (_, name, _), count in stacks.items():
+        threads[name] += count
+    total = sum(threads.values())
+    lines += table(["threads of that name", "of all samples"], [
+        ["`%s`" % name, "%.1f %%" % (100 * count / total)]
+        for name, count in threads.most_common(12) if count > total / 200
+    ])  # fmt: skip
+    for node, process in daemons.items():
+        lines += functions(stacks, node, process)
     return lines
 
 
-def fold(data):
-    """The stacks in the form that flame graph programs read: frames;frames count."""
-    counts, stack, name = {}, [], ""
-    for line in run("perf", "script", "-i", data, "-F", "comm,ip,sym", check=False).splitlines():
-        if not line.strip():
-            if name:
-                key = ";".join([name] + stack[::-1])
-                counts[key] = counts.get(key, 0) + 1
-            stack, name = [], ""
-        elif not line[0].isspace():
-            name = line.strip()
-        else:
-            words = line.split(None, 1)
-            stack.append(words[1] if len(words) > 1 else "?")
-    (RESULTS / "create.folded").write_text(
-        "".join("%s %d\n" % pair for pair in sorted(counts.items()))
-    )
-    return bool(counts)
+def functions(stacks, node, process):
+    """Where a daemon's samples ended, and what they had on their stacks."""
+    own, below = collections.Counter(), collections.Counter()
+    mine = [(stack, count) for (number, _, stack), count in stacks.items() if number == process]
+    plain = readable({frame for stack, _ in mine for frame in stack})
+    for stack, count in mine:
+        if stack:
+            own[plain[stack[-1]]] += count
+            below.update({name: count for name in {plain[frame] for frame in stack}})
+    total = max(sum(own.values()), 1)
+    chosen = {name for name, _ in own.most_common(10)}
+    working = [name for name, _ in below.most_common() if not name.startswith(PLUMBING)]
+    chosen.update(working[:20])
+    return table(
+        ["%s's daemon" % node, "on the stack", "itself"],
+        [
+            ["`%s`" % name.replace("|", "/")[:80],
+             "%.0f %%" % (100 * below[name] / total), "%.0f %%" % (100 * own[name] / total)]
+            for name in sorted(chosen, key=lambda name: -below[name])
+        ],
+    )  # fmt: skip
+
+
+def readable(names):
+    """Swift's names as one reads them, and a closure as a part of its function."""
+    mangled = [name for name in names if name.startswith(("$s", "$S"))]
+    plain = {name: name for name in names}
+    if mangled and shutil.which("swift"):
+        said = run("swift", "demangle", "--simplified", input="\n".join(mangled)).splitlines()
+        if len(said) == len(mangled):
+            plain.update(zip(mangled, said))
+    inner = re.compile(r"^(specialized |@objc |static |partial apply for |closure #\d+ in )+")
+    return {name: inner.sub("", text) for name, text in plain.items()}
+
+
+def read_stacks(data):
+    """How often perf saw each stack, by process, thread name and frames, the outermost first."""
+    stacks, key, stack = collections.Counter(), None, []
+    for line in run("perf", "script", "-i", data, "-F", "comm,pid,ip,sym").splitlines() + [""]:
+        if line[:1].isspace() and key:
+            stack.append((line.split(None, 1) + ["?"])[1])
+            continue
+        if key:
+            stacks[key + (tuple(stack[::-1]),)] += 1
+        found = re.fullmatch(r"\s*(.*\S)\s+(\d+)\s*", line)
+        key, stack = (int(found[2]), found[1]) if found else None, []
+    return stacks
 
 
 def calls(options, lab, directory):

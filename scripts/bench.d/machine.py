@@ -31,11 +31,12 @@ def say(text):
 def run(*words, timeout=300, check=True, **options):
     """The standard output of a command."""
     words = [str(word) for word in words]
+    if "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
     try:
         result = subprocess.run(
-            words, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
-            **options,
-        )  # fmt: skip
+            words, capture_output=True, text=True, timeout=timeout, **options
+        )
     except subprocess.TimeoutExpired:
         raise Failure("%s: not over in %d s" % (" ".join(words), timeout)) from None
     if check and result.returncode != 0:
