@@ -21,11 +21,14 @@ public struct GrowthRequest: Hashable, Sendable {
 
 extension FilterCore {
     /// Taken when growth is asked for. Nil: a return of growth is under way, and might overtake the
-    /// request or be overtaken by it; the data go along instead.
+    /// request or be overtaken by it; the data go along instead. So where it is not known that an
+    /// earlier growth is settled: a recall of the next one would be answered with the end of that.
     public func growthRequest(_ file: FileIndex) -> GrowthRequest? {
         let known = files[Int(file.number)]
         guard isDirect, !known.isLost else { return nil }
-        guard known.unconfirmedReturns == 0, known.growth?.isClosing != true else { return nil }
+        guard known.unconfirmedReturns == 0, known.unsettled == nil,
+            known.growth?.isClosing != true
+        else { return nil }
         return GrowthRequest(returnCount: known.returnCount)
     }
 

@@ -177,7 +177,7 @@ extension VolumeInstance {
 
     /// Others have fenced this node while it lived: what it had open is lost, and it begins again.
     func loseEverything() async {
-        link.disconnect()
+        link.loseEverything()
         context.events.note(
             .opensLost, .error, volume: record.name, cause: "this node was fenced",
             outcome: "files that were open answer EIO",
