@@ -168,8 +168,8 @@ final class PathKeeper: PathGuard {
         return await FenceLadder.climb(rungs).outcome
     }
 
-    /// A node that is no member when this begins, and none at its end: its membership came back under
-    /// no other life either.
+    /// Proven where the node is no member from now on until the wait is over, under no life at all: one
+    /// that came back was not reset.
     private static func waitForWatchdog(
         of node: String, seconds: Double, _ context: NodeContext
     ) async -> FenceOutcome {
@@ -249,6 +249,7 @@ final class PathKeeper: PathGuard {
         await note { record in
             record.hasPath = false
             record.key = nil
+            record.isUnproven = nil
         }
         log.notice(
             "this node's path was fenced, so that nothing of it lands late",
@@ -256,7 +257,7 @@ final class PathKeeper: PathGuard {
         return true
     }
 
-    /// The store says that the path of this life is fenced. It says so until ``restorePath()`` has
+    /// The store says that the path of this life is proven to be fenced. It says so until ``restorePath()`` has
     /// registered a new key, and nothing is sent under that before.
     func isCutByRecord() async -> Bool {
         let name = StoreKeys.attachment(volume.description, context.node)
@@ -264,6 +265,7 @@ final class PathKeeper: PathGuard {
             return false
         }
         return found.value.incarnation == context.incarnation.number && !found.value.hasPath
+            && found.value.isUnproven != true
     }
 
     func restorePath() async -> Bool {
@@ -271,6 +273,7 @@ final class PathKeeper: PathGuard {
             let fresh = try await Blocking.run { try self.register() }
             return await note { record in
                 record.hasPath = true
+                record.isUnproven = nil
                 record.key = fresh
             }
         } catch {

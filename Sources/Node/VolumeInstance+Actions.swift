@@ -105,7 +105,8 @@ extension VolumeInstance {
         } else {
             outcome = await path.fence(node.name, attachment.value, scope)
         }
-        if !outcome.isProven, record.allowsUnproven == true {
+        let isProof = outcome.isProven
+        if !isProof, mayGoOnUnproven(node) {
             outcome = .proven("not proven, but the operator allows failover without: \(outcome)")
         }
         let seconds = began.duration(to: .now).seconds
@@ -114,13 +115,23 @@ extension VolumeInstance {
             return false
         }
         do {
-            guard try await recordFence(node, scope, attachment) else { return false }
+            guard try await recordFence(node, scope, attachment, isProof: isProof) else {
+                return false
+            }
         } catch {
             report("a fence was not recorded: \(error)")
             return false
         }
         noteFence(node, true, outcome.text, seconds)
         return true
+    }
+
+    /// What the operator has allowed is failover. A member that merely owes an answer lives, and may
+    /// still write.
+    private func mayGoOnUnproven(_ node: NodeIdentity) -> Bool {
+        guard record.allowsUnproven == true else { return false }
+        return snapshot.members[node.name] != node.incarnation
+            || snapshot.owner?.value.identity == node
     }
 
     /// An earlier life of this node, or a path of it: what it sent may still be on its way. Another
@@ -136,9 +147,11 @@ extension VolumeInstance {
         return (try? await Blocking.run { ProcessFence.end(process, startedAt: start) }) ?? outcome
     }
 
-    /// Puts a proof into the store: all of it, if nothing has changed meanwhile.
+    /// Puts a proof, or the operator's word for one, into the store: all of it, if nothing has changed
+    /// meanwhile.
     private func recordFence(
-        _ node: NodeIdentity, _ scope: FenceScope, _ attachment: Decoded<AttachmentRecord>
+        _ node: NodeIdentity, _ scope: FenceScope, _ attachment: Decoded<AttachmentRecord>,
+        isProof: Bool
     ) async throws -> Bool {
         let name = StoreKeys.attachment(id.description, node.name)
         var compares: [StoreCompare] = [
@@ -152,6 +165,7 @@ extension VolumeInstance {
             var cut = attachment.value
             cut.hasPath = false
             cut.key = nil
+            cut.isUnproven = isProof ? nil : true
             changes.append(try .putJSON(name, cut))
         }
         if let owner = snapshot.owner, owner.value.identity == node {

@@ -8,14 +8,14 @@ import VolumeModel
 /// left behind may use its pages for ever. So the kernel's FUSE gets one view of the pages and all
 /// else uses the other; an entry whose pages are not its own any more shows others from then on.
 final class FUSERingMemory: Sendable {
+    // Sound: constant addresses, unmapped with the last reference; what lies there is one worker's, or
+    // whose request is held in a slot.
     private nonisolated(unsafe) let kernelView: UnsafeMutableRawPointer
     private nonisolated(unsafe) let ownView: UnsafeMutableRawPointer
     private let file: Int32
     private let lengthBytes: Int
 
     /// Of `slotCount` slots, of which the first ones belong to the entry of the same number.
-    ///
-    /// Sound to share: the addresses are constant; who may use what lies there is the worker's matter.
     init(slotCount: Int) throws(ErrorCode) {
         lengthBytes = slotCount * FUSELimits.slotMemoryBytes
         var views: (UnsafeMutableRawPointer?, UnsafeMutableRawPointer?) = (nil, nil)

@@ -81,6 +81,7 @@ extension FUSEWorkerCore {
         guard count > 0, let node = knownFile else { return }
         // The registrations first: what is sent before them would queue up as well.
         willSubmit()
+        // Where this fails, so does the worker's next submit, which says so.
         do throws(ErrorCode) { try ring.submitAndPoll() } catch { return }
         let first = uring.pointee.lastNudge + 2
         uring.pointee.lastNudge += 2 * UInt64(count)
