@@ -2,6 +2,7 @@ import ClusterCore
 import ClusterStore
 import CoordinatorService
 import Fencing
+import HostFileSystem
 import Logging
 import VolumeModel
 import VolumeMount
@@ -62,6 +63,9 @@ extension VolumeInstance {
     /// The key first, then the record: from then on a fence of this node finds its key. A node
     /// without a path to the LUN attaches as well, and starts redirected.
     private func attach() async throws {
+        guard hangingEpochs.isEmpty else {
+            throw NodeError("a mount that this node gave up still hangs")
+        }
         var key: UInt64?
         do {
             key = try await Blocking.run { [path] in try path.register() }
@@ -270,7 +274,7 @@ extension VolumeInstance {
         startingEpoch = epoch
         defer { startingEpoch = nil }
         if !path.isRegistered {
-            guard await path.restorePath() else {
+            guard await path.restorePath(mayRegister: true) else {
                 throw NodeError("this node has no path to the LUN")
             }
         }
@@ -283,13 +287,19 @@ extension VolumeInstance {
                 metadata: ["error": "\(error)", "epoch": "\(epoch)"])
             Task { await self?.send(.coordinatorFailed(epoch)) }
         }
-        let host = try await Blocking.run {
-            try CoordinatorHost(
-                device: device, kind: kind, epoch: epoch, mark: mark, attached: telling,
-                log: log, onFailure: onFailure)
+        let host: CoordinatorHost
+        do {
+            host = try await Blocking.run {
+                try CoordinatorHost(
+                    device: device, kind: kind, epoch: epoch, mark: mark, attached: telling,
+                    log: log, onFailure: onFailure)
+            }
+        } catch let error as HostFileSystemError where error.code == .inputOutput {
+            failedMounts.insert(epoch)
+            throw error
         }
         guard member.coordinatedEpoch == epoch, !abandonedEpochs.contains(epoch) else {
-            try await Blocking.run { try host.abandon() }
+            _ = try await Blocking.run { try host.abandon(onCleared: {}) }
             throw NodeError("the epoch was given up while it was mounted")
         }
         self.host = host
@@ -324,18 +334,37 @@ extension VolumeInstance {
             try? await Task.sleep(for: .milliseconds(20))
         }
         guard startingEpoch != epoch else { return false }
-        guard let host, host.epoch == epoch else { return host == nil }
+        guard let host, host.epoch == epoch else {
+            return host == nil && !(failedMounts.contains(epoch) && path.hasReservations)
+        }
         forgetHost()
-        let log = log
         do {
-            try await Blocking.run { try host.abandon() }
-            return true
+            hangingEpochs.insert(epoch)
+            let end = try await Blocking.run {
+                try host.abandon { [weak self] in
+                    Task { await self?.cleared(epoch) }
+                }
+            }
+            switch end {
+            case .hangs:
+                log.warning("what was given up hangs: the path to the LUN does not answer")
+                return false
+            case .unmounted(let hasFailed):
+                hangingEpochs.remove(epoch)
+                // What only the path gave up, the target may still have: a fence ends that.
+                return !hasFailed || !path.hasReservations
+            }
         } catch {
             log.warning(
                 "what was given up is not proven to be unmounted", metadata: ["error": "\(error)"])
             return false
         }
     }
+
+    private func cleared(_ epoch: Epoch) { hangingEpochs.remove(epoch) }
+
+    /// Whether this node's path may be given a new key: nothing that it coordinated is on its way.
+    var mayRegister: Bool { member.mayRegister && hangingEpochs.isEmpty && startingEpoch == nil }
 
     func forgetHost() {
         host = nil
