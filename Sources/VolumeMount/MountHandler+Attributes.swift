@@ -66,7 +66,7 @@ extension MountHandler {
         while true {
             let (before, isUnreported, times) = state.withLock { state in
                 (
-                    state.filter.ownSizeBytes(handle), state.filter.hasUnreportedWrites(handle),
+                    state.filter.ownSize(handle), state.filter.hasUnreportedWrites(handle),
                     state.timesUnderWay[handle]
                 )
             }
@@ -74,9 +74,14 @@ extension MountHandler {
             if isUnreported { await reportWrites(handle) }
             switch await link.call(.attributes(handle)).result {
             case .attributes(var attributes):
-                let after = state.withLock { $0.filter.ownSizeBytes(handle) }
-                if before != nil, after == nil { continue }
-                if let after { attributes.sizeBytes = max(attributes.sizeBytes, after) }
+                let (own, hasEnded) = state.withLock { state in
+                    (
+                        state.filter.ownSizeBytes(handle),
+                        state.filter.hasOwnSizeEnded(handle, since: before)
+                    )
+                }
+                if hasEnded { continue }
+                if let own { attributes.sizeBytes = max(attributes.sizeBytes, own) }
                 nodes.remember(handle, attributes)
                 return .success(attributes)
             case .failed(.stale):

@@ -108,18 +108,17 @@ extension SimulatedClient {
 
     /// fstat(2): what the coordinator says, and what this node alone knows better.
     func size(_ file: OpenFile, _ done: @escaping (UInt64?) -> Void) {
-        let before = filter.ownSizeBytes(file.handle)
+        let before = filter.ownSize(file.handle)
         call(.attributes(file.handle)) { [self] result, _ in
             guard case .attributes(let attributes) = result else {
                 done(nil)
                 return
             }
-            let after = filter.ownSizeBytes(file.handle)
-            if before != nil, after == nil {
+            if filter.hasOwnSizeEnded(file.handle, since: before) {
                 size(file, done)
                 return
             }
-            done(max(attributes.sizeBytes, after ?? 0))
+            done(max(attributes.sizeBytes, filter.ownSizeBytes(file.handle) ?? 0))
         }
     }
 
