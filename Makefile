@@ -47,9 +47,15 @@ sim-controls:
 soak:
 	@scripts/soak
 
-## bench: fio on a volume and on the raw LUN, as ratios, with the release build
+## bench: volumes beside the raw LUN, as ratios; GROWTH=1 how cost grows, PROFILE=1 a create's time
 bench:
+ifdef GROWTH
+	@scripts/bench growth
+else ifdef PROFILE
+	@scripts/bench profile
+else
 	@scripts/bench
+endif
 
 ## fuzz: the decoders' fuzz tests, ROUNDS=1000000 each
 fuzz:

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -29,6 +31,11 @@ _Static_assert(sizeof(struct fuse_init_out) == 64, "fuse_init_out");
 _Static_assert(sizeof(struct fuse_setattr_in) == 88, "fuse_setattr_in");
 _Static_assert(sizeof(struct fuse_kstatfs) == 80, "fuse_kstatfs");
 _Static_assert(sizeof(struct fuse_lk_in) == 48, "fuse_lk_in");
+_Static_assert(sizeof(struct covol_fuse_ring_header) == 288, "fuse_uring_req_header");
+_Static_assert(sizeof(struct covol_fuse_ring_command) == 24, "fuse_uring_cmd_req");
+_Static_assert(offsetof(struct covol_fuse_ring_header, operation) == 128, "operation");
+_Static_assert(offsetof(struct covol_fuse_ring_header, commit_id) == 264, "commit_id");
+_Static_assert(offsetof(struct covol_fuse_ring_header, payload_bytes) == 272, "payload_bytes");
 
 int covol_fuse_open(void) {
     int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -89,6 +96,18 @@ int covol_fuse_io_flusher(void) {
     return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
 
+int covol_fuse_pin_thread(unsigned processor) {
+    cpu_set_t there;
+
+    CPU_ZERO(&there);
+    CPU_SET(processor, &there);
+    return sched_setaffinity(0, sizeof there, &there) < 0 ? -errno : 0;
+}
+
+size_t covol_fuse_heap_bytes(void) {
+    return mallinfo2().uordblks;
+}
+
 void covol_fuse_prepare_thread(const char *name) {
     char kept[16];
     sigset_t all;
@@ -114,4 +133,56 @@ void *covol_fuse_map(size_t length) {
 
 void covol_fuse_unmap(void *memory, size_t length) {
     munmap(memory, length);
+}
+
+static void *map_file(void *address, size_t length, int file, size_t offset) {
+    int flags = MAP_SHARED | MAP_NORESERVE | (address ? MAP_FIXED : 0);
+    void *memory = mmap(address, length, PROT_READ | PROT_WRITE, flags, file, (off_t)offset);
+
+    if (memory == MAP_FAILED)
+        return NULL;
+    (void)madvise(memory, length, MADV_DONTFORK);
+    (void)madvise(memory, length, MADV_DONTDUMP);
+    return memory;
+}
+
+int covol_fuse_map_twice(size_t length, void **first, void **second, int *file) {
+    int error;
+
+    *first = *second = NULL;
+    *file = memfd_create("covol-fuse", MFD_CLOEXEC);
+    if (*file < 0)
+        return -errno;
+    if (ftruncate(*file, (off_t)length) == 0) {
+        *first = map_file(NULL, length, *file, 0);
+        *second = *first ? map_file(NULL, length, *file, 0) : NULL;
+    }
+    if (*second)
+        return 0;
+    error = errno;
+    if (*first)
+        munmap(*first, length);
+    close(*file);
+    return -error;
+}
+
+int covol_fuse_remap(void *address, size_t length, int file, size_t offset) {
+    return map_file(address, length, file, offset) ? 0 : -errno;
+}
+
+int covol_fuse_nudge(int fd, unsigned processor, uint64_t node, uint64_t unique, unsigned count) {
+    struct fuse_notify_retrieve_out retrieve = {.nodeid = node};
+    cpu_set_t before;
+    int result;
+
+    if (sched_getaffinity(0, sizeof before, &before) < 0)
+        return -errno;
+    result = covol_fuse_pin_thread(processor);
+    for (unsigned index = 0; index < count && result == 0; index++) {
+        retrieve.notify_unique = unique + 2 * index;
+        // A reply to no request, whose error is the notification's code.
+        result = covol_fuse_reply(fd, 0, FUSE_NOTIFY_RETRIEVE, &retrieve, sizeof retrieve);
+    }
+    (void)sched_setaffinity(0, sizeof before, &before);
+    return result;
 }

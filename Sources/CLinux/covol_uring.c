@@ -1,5 +1,7 @@
 #include "covol_uring.h"
 
+#include "covol_fuse.h"
+
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +10,8 @@
 _Static_assert(IORING_SETUP_CLAMP == 1U << 4, "covol_ring_clamp");
 _Static_assert(IORING_SETUP_SUBMIT_ALL == 1U << 7, "covol_ring_submit_all");
 _Static_assert(IORING_SETUP_COOP_TASKRUN == 1U << 8, "covol_ring_coop_taskrun");
+_Static_assert(IORING_SETUP_SQE128 == 1U << 10, "covol_ring_sqe128");
+_Static_assert(sizeof(struct covol_timeout) == sizeof(struct __kernel_timespec), "covol_timeout");
 _Static_assert(IORING_SETUP_SINGLE_ISSUER == 1U << 12, "covol_ring_single_issuer");
 _Static_assert(IORING_SETUP_DEFER_TASKRUN == 1U << 13, "covol_ring_defer_taskrun");
 
@@ -109,6 +113,48 @@ int covol_ring_nop(struct io_uring *ring, uint64_t user_data) {
     io_uring_prep_nop(sqe);
     io_uring_sqe_set_data64(sqe, user_data);
     return 0;
+}
+
+int covol_ring_timeout(struct io_uring *ring, const struct covol_timeout *timeout,
+                       uint64_t user_data) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+    if (!sqe)
+        return -EBUSY;
+    io_uring_prep_timeout(sqe, (struct __kernel_timespec *)timeout, 0, 0);
+    io_uring_sqe_set_data64(sqe, user_data);
+    return 0;
+}
+
+static int fuse_command(struct io_uring *ring, int fd, unsigned operation, unsigned queue,
+                        uint64_t commit_id, const struct iovec *parts, uint64_t user_data) {
+    struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+    struct covol_fuse_ring_command *command;
+
+    if (!sqe)
+        return -EBUSY;
+    memset(sqe, 0, 2 * sizeof *sqe);
+    sqe->opcode = IORING_OP_URING_CMD;
+    sqe->fd = fd;
+    sqe->cmd_op = operation;
+    sqe->addr = (uint64_t)(uintptr_t)parts;
+    sqe->len = parts ? 2 : 0;
+    sqe->user_data = user_data;
+    command = (struct covol_fuse_ring_command *)sqe->cmd;
+    command->commit_id = commit_id;
+    command->queue = (uint16_t)queue;
+    return 0;
+}
+
+int covol_ring_fuse_register(struct io_uring *ring, int fd, unsigned queue,
+                             const struct iovec *parts, uint64_t user_data) {
+    return fuse_command(ring, fd, covol_fuse_ring_register, queue, 0, parts, user_data);
+}
+
+int covol_ring_fuse_commit(struct io_uring *ring, int fd, unsigned queue, uint64_t commit_id,
+                           uint64_t user_data) {
+    return fuse_command(ring, fd, covol_fuse_ring_commit_and_fetch, queue, commit_id, NULL,
+                        user_data);
 }
 
 int covol_ring_submit(struct io_uring *ring) {

@@ -12,7 +12,8 @@ extension VolumeMember {
             return
         }
         guard !isAttached, !records.isRemoving, isLeaseValid, records.owner != nil else { return }
-        guard isDrained || !rules.contains(.drainedBeforeRejoin) else { return }
+        // So has what it coordinated itself to be over: a new key would let in what that still sends.
+        guard isDrained && mayRegister || !rules.contains(.drainedBeforeRejoin) else { return }
         if let mine, mine.incarnation != me.incarnation {
             // An earlier life's attachment stays until that life is proven to be over.
             let earlier = NodeIdentity(name: me.name, incarnation: mine.incarnation)

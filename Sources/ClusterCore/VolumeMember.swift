@@ -72,6 +72,22 @@ public struct VolumeMember: Sendable {
     /// The store has an attachment of this node's present life.
     public var isAttachedNow: Bool { isAttached }
 
+    /// Whether this node's path may be given a new key. Not while what this node coordinated may still
+    /// have something on its way: a fence aims at the key that it was sent under, and would find that
+    /// gone while the path let everything in.
+    public var mayRegister: Bool {
+        guard role == .none else { return false }
+        guard let owner = records.owner, owner.identity == me else { return true }
+        switch owner.phase {
+        case .released, .fenced: return true
+        case .failed: return false
+        case .assigned, .serving:
+            // The record does not yet say how that ended.
+            if let ended, ended.epoch == owner.epoch { return ended.phase == .released }
+            return owner.phase == .assigned
+        }
+    }
+
     /// Takes an event and appends what is to be done.
     public mutating func handle(
         _ event: VolumeMemberEvent, nowNanoseconds now: UInt64,

@@ -20,6 +20,11 @@ extension CoordinatorCore {
             refuse(session, request.sequence, .noSession, &actions)
             return
         }
+        if isOfEndedLife(request) {
+            // Whether it was done is forgotten; its life is over, and with it who waited for it.
+            reply(session, request.sequence, .failed(.inputOutput), &actions)
+            return
+        }
         if unanswered[session]?[request.sequence] != nil { return }
         guard !isDraining else {
             refuse(session, request.sequence, .notCoordinator, &actions)
@@ -30,11 +35,26 @@ extension CoordinatorCore {
             return
         }
         unanswered[session, default: [:]][request.sequence] = request.slot
+        lastSequences[session] = max(lastSequences[session] ?? 0, request.sequence)
         if grace != nil, !request.operation.belongsToGrace {
             grace?.held.append(request)
         } else {
             begin(request, &actions)
         }
+    }
+
+    /// A node that comes back numbers on: what begins its new life is above all of the life before.
+    private mutating func isOfEndedLife(_ request: Request) -> Bool {
+        let session = request.session
+        guard rules.contains(.once), let last = endedSequences[session] else { return false }
+        if request.operation == .reclaimed, request.sequence > last,
+            returning.remove(session) != nil
+        {
+            endedSequences[session] = request.sequence
+            return false
+        }
+        return request.slot != Operation.noSlot
+            && (returning.contains(session) || request.sequence <= last)
     }
 
     /// Starts a request, or answers it again where it was done before.

@@ -4,6 +4,10 @@ import VolumeProtocol
 extension CoordinatorCore {
     mutating func openSession(_ session: NodeIdentity, _ actions: inout [CoordinatorAction]) {
         guard !sessions.insert(session).inserted else {
+            endedSequences = endedSequences.filter {
+                $0.key.name != session.name || $0.key == session
+            }
+            if endedSequences[session] != nil { returning.insert(session) }
             takeRecorded(session)
             return
         }
@@ -19,6 +23,8 @@ extension CoordinatorCore {
         unanswered[session] = nil
         slots[session] = nil
         metadata.endSession(session)
+        lastSequences[session] = nil
+        returning.remove(session)
         grace?.held.removeAll { $0.session == session }
         wakeLockWaiters(locks.endSession(session), &actions)
         lockWaits = lockWaits.filter { $0.value.session != session }
@@ -50,6 +56,8 @@ extension CoordinatorCore {
         recorded = recorded.filter { $0.key.name != name }
         let ended = sessions.filter { $0.name == name }
         for session in ended.sorted(by: { $0.incarnation.number < $1.incarnation.number }) {
+            endedSequences[session] = max(
+                lastSequences[session] ?? 0, endedSequences[session] ?? 0)
             endSession(session, &actions)
         }
         needsNoGrace(name, &actions)

@@ -25,6 +25,14 @@ public struct CoordinatorCore: Sendable {
     /// Requests that are taken and not answered, with their slots.
     var unanswered: [NodeIdentity: [UInt64: UInt16]] = [:]
     var slots: [NodeIdentity: [UInt16: SessionSlot]] = [:]
+    /// The highest number of a request that each session has sent.
+    var lastSequences: [NodeIdentity: UInt64] = [:]
+    /// Of nodes that were forgotten: up to which number requests are of a life that is over. A node
+    /// that was fenced while it lived comes back under the same incarnation, and what is still on its
+    /// way from before must not count as new.
+    var endedSequences: [NodeIdentity: UInt64] = [:]
+    /// Of these, those that are back and have not told yet that they begin.
+    var returning: Set<NodeIdentity> = []
     /// What the volume says of the requests of sessions that are not open yet.
     var recorded: [NodeIdentity: [UInt16: SessionSlot]] = [:]
     var isDraining = false

@@ -58,23 +58,26 @@ extension Coordinator {
     /// what is left, and that is then the next coordinator's. Waits for locks end here, too.
     public func drain(timeout: Duration) async {
         handle(.draining)
-        let patience = Task {
-            guard (try? await Task.sleep(for: timeout)) != nil else { return }
-            let waiting = state.withLock { state in
-                defer { state.draining = [] }
-                return state.draining
-            }
-            for continuation in waiting { continuation.resume() }
-        }
         await withCheckedContinuation { continuation in
             let isIdle = state.withLock { state in
                 if state.hasEnded || state.core.isIdle { return true }
                 state.draining.append(continuation)
                 return false
             }
-            if isIdle { continuation.resume() }
+            guard !isIdle else { return continuation.resume() }
+            Task { [weak self] in
+                try? await Task.sleep(for: timeout)
+                self?.endDraining()
+            }
         }
-        patience.cancel()
+    }
+
+    private func endDraining() {
+        let waiting = state.withLock { state in
+            defer { state.draining = [] }
+            return state.draining
+        }
+        for continuation in waiting { continuation.resume() }
     }
 
     /// Writes the volume's ownership mark, durably.

@@ -40,6 +40,7 @@ public final class Coordinator: Sendable {
         var asked: [RecallID: ContinuousClock.Instant] = [:]
         /// Stopping, or no coordinator any more.
         var hasEnded = false
+        var hasFailed = false
         var draining: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -246,7 +247,11 @@ public final class Coordinator: Sendable {
         return isFirst
     }
 
+    /// Something could not be written: what of it reached the LUN, or will, is not known here.
+    public var hasFailed: Bool { state.withLock { $0.hasFailed } }
+
     private func fail(_ error: ErrorCode) {
+        state.withLock { $0.hasFailed = true }
         guard endAll() else { return }
         log.error(
             "the coordinator cannot make changes durable, and ends; is the LUN reachable?",

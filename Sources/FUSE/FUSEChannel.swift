@@ -73,6 +73,21 @@ final class FUSEConnection: Sendable {
         }
     }
 
+    /// Waits, for a moment at most, until the kernel has the answers that were given so far. On io_uring
+    /// those from other threads are with the workers first.
+    func settle() {
+        let cores = state.withLock { $0.cores }
+        let settling = FUSESettling(cores.count)
+        for core in cores {
+            if core.isOnThread { return }
+            core.post(.settle(settling))
+        }
+        for _ in 0..<FUSELimits.settleMilliseconds {
+            if settling.left.load(ordering: .acquiring) == 0 { return }
+            usleep(1000)
+        }
+    }
+
     /// Has the other workers look for requests.
     func wakeOthers(than core: FUSEWorkerCore) {
         let cores = state.withLock { $0.cores }
@@ -98,4 +113,11 @@ final class FUSEConnection: Sendable {
                 core.channel.descriptor, unique, -ErrorCode.tryAgain.number, nil, 0) == 0
         }
     }
+}
+
+/// Counts the workers down that have yet to submit what they were given.
+final class FUSESettling: Sendable {
+    let left: Atomic<Int>
+
+    init(_ count: Int) { left = Atomic(count) }
 }

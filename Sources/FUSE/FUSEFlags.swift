@@ -55,4 +55,5 @@ public struct FUSEInitFlags: OptionSet, Sendable {
     public static let handleKillPrivilegesV2 = FUSEInitFlags(rawValue: 1 << 28)
     public static let setxattrExtended = FUSEInitFlags(rawValue: 1 << 29)
     public static let initExtended = FUSEInitFlags(rawValue: 1 << 30)
+    public static let overUring = FUSEInitFlags(rawValue: 1 << 41)
 }

@@ -4,7 +4,7 @@ import VolumeModel
 extension FUSEHandshake {
     /// Waits for the kernel's INIT on a new mount, and answers it.
     static func perform(
-        on channel: FUSEChannel, path: String, options: FUSEMountOptions
+        on channel: FUSEChannel, path: String, options: FUSEMountOptions, wantsUring: Bool
     ) throws(FUSEMountError) -> FUSEHandshake {
         let capacity = FUSELimits.headroomBytes + options.maximumWriteBytes
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 8)
@@ -22,7 +22,8 @@ extension FUSEHandshake {
         }
         do throws(Failure) {
             let handshake = try FUSEHandshake(
-                request: UnsafeRawBufferPointer(rebasing: buffer[..<count]), options: options)
+                request: UnsafeRawBufferPointer(rebasing: buffer[..<count]), options: options,
+                wantsUring: wantsUring)
             let isTaken = handshake.reply.withUnsafeBytes {
                 channel.reply(
                     unique: handshake.unique, error: 0, data: $0.baseAddress,

@@ -8,6 +8,8 @@ struct FUSEHandshake {
     var unique: UInt64
     var reply: [UInt8]
 
+    var transport: FUSETransport { flags.contains(.overUring) ? .uring : .device }
+
     enum Failure: Error, Hashable {
         case notInit(opcode: UInt32)
         case version(major: UInt32, minor: UInt32)
@@ -30,8 +32,11 @@ struct FUSEHandshake {
         .abortError, .setxattrExtended, .initExtended,
     ]
 
-    /// Decides on `request`, a whole INIT with its header.
-    init(request: UnsafeRawBufferPointer, options: FUSEMountOptions) throws(Failure) {
+    /// Decides on `request`, a whole INIT with its header. `wantsUring`: FUSE over io_uring is asked
+    /// for where it is offered; the kernel then sends no request before every queue has an entry.
+    init(
+        request: UnsafeRawBufferPointer, options: FUSEMountOptions, wantsUring: Bool = false
+    ) throws(Failure) {
         do throws(FUSEDecodeError) {
             let header = try FUSERequestHeader(request)
             guard header.opcode == FUSEOpcode.initialize.rawValue else {
@@ -64,7 +69,8 @@ struct FUSEHandshake {
         guard kernel.isSuperset(of: Self.required) else {
             throw .missing(Self.required.subtracting(kernel))
         }
-        let wanted = Self.required.union(Self.optional).union(options.readdirplus.flags)
+        var wanted = Self.required.union(Self.optional).union(options.readdirplus.flags)
+        if wantsUring { wanted.insert(.overUring) }
         flags = wanted.intersection(kernel)
         protocolMinor = min(minor, FUSELimits.protocolMinor)
         reply = Self.reply(

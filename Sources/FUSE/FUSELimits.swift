@@ -20,9 +20,19 @@ enum FUSELimits {
     static let parkedPayloadMaximumBytes = 16 << 20
     /// Requests read in one pass, before finished I/O is looked at.
     static let readsPerPass = 16
+    /// An abort waits so long for answers on their way to the kernel.
+    static let settleMilliseconds = 500
     /// Tries of one segment that the kernel puts off.
     static let segmentRetriesMaximum: UInt8 = 16
     static let handshakeTimeoutMilliseconds: Int32 = 10_000
+    /// In the header's page: where an entry's two parts are told to the kernel, behind the header.
+    static let ringPartsOffset = 1024
+    /// Slots for what comes through the device all the same, before the kernel uses its queues.
+    static let deviceSlotsBesideRing = 4
+    /// A queue is starved when the kernel had none of its entries for so long and got none back; then
+    /// it gets so many more.
+    static let starvationMilliseconds: Int64 = 5
+    static let starvationEntries = 16
     /// The kernel's interface, `linux/fuse.h`: 7.31 has all that is asked for without a flag.
     static let protocolMajor: UInt32 = 7
     static let protocolMinorMinimum: UInt32 = 31

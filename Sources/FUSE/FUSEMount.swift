@@ -13,84 +13,22 @@ public final class FUSEMount<Handler: FUSEHandler>: Sendable {
     /// What the kernel and this module agreed on.
     public let flags: FUSEInitFlags
     public let protocolMinor: UInt32
+    /// How the kernel's requests come here.
+    public let transport: FUSETransport
+    private let connection: FUSEConnection
     private let currentPath: Mutex<String>
 
-    private init(
-        handler: Handler, path: String, connectionID: UInt32, handshake: FUSEHandshake
+    init(
+        handler: Handler, path: String, connectionID: UInt32, connection: FUSEConnection,
+        handshake: FUSEHandshake
     ) {
+        self.connection = connection
+        transport = handshake.transport
         self.handler = handler
         self.connectionID = connectionID
         flags = handshake.flags
         protocolMinor = handshake.protocolMinor
         currentPath = Mutex(path)
-    }
-
-    /// Mounts at the directory `path`, as root, and serves from then on, also when the returned value
-    /// is dropped. Mount flags: `nodev`. Blocks for the handshake, at most 10 s.
-    public static func mount(
-        at path: String, options: FUSEMountOptions = FUSEMountOptions(), handler: Handler,
-        logger: Logger = Logger(label: "covolume.fuse")
-    ) throws(FUSEMountError) -> FUSEMount<Handler> {
-        options.check()
-        let connection = FUSEConnection(logger: logger)
-        let descriptor = covol_fuse_open()
-        guard descriptor >= 0 else {
-            throw FUSEMountError(.openDevice, path, ErrorCode(-descriptor))
-        }
-        let first = FUSEChannel(descriptor: descriptor, connection: connection)
-        let mounted = covol_fuse_mount(
-            options.sourceName, path, "fuse." + options.subtype,
-            options.mountData(descriptor: descriptor))
-        guard mounted == 0 else { throw FUSEMountError(.mount, path, ErrorCode(-mounted)) }
-        do throws(FUSEMountError) {
-            return try serve(
-                path, options: options, handler: handler, connection: connection, first: first)
-        } catch {
-            // Closing the last descriptor then ends the connection.
-            _ = covol_fuse_unmount(path, 1, 0)
-            throw error
-        }
-    }
-
-    private static func serve(
-        _ path: String, options: FUSEMountOptions, handler: Handler, connection: FUSEConnection,
-        first: FUSEChannel
-    ) throws(FUSEMountError) -> FUSEMount<Handler> {
-        var connectionID: UInt32 = 0
-        let found = covol_fuse_device(path, &connectionID)
-        guard found == 0 else { throw FUSEMountError(.connection, path, ErrorCode(-found)) }
-        let handshake = try FUSEHandshake.perform(on: first, path: path, options: options)
-
-        var channels = [first]
-        while channels.count < options.workers {
-            let descriptor = covol_fuse_clone(first.descriptor)
-            guard descriptor >= 0 else {
-                throw FUSEMountError(.cloneDevice, path, ErrorCode(-descriptor))
-            }
-            channels.append(FUSEChannel(descriptor: descriptor, connection: connection))
-        }
-        let decoder = FUSEDecoder(
-            setxattrExtended: handshake.flags.contains(.setxattrExtended),
-            readMaximumBytes: options.maximumReadBytes,
-            writeMaximumBytes: options.maximumWriteBytes)
-        let starter = FUSEWorkerStarter(
-            connectionID: connectionID, slotCount: options.slotsPerWorker, decoder: decoder,
-            handler: handler)
-        do throws(ErrorCode) {
-            try starter.start(channels, connection: connection)
-        } catch {
-            throw FUSEMountError(.startWorker, path, error)
-        }
-        connection.logger.info(
-            "FUSE mounted",
-            metadata: [
-                "path": "\(path)", "connection": "\(connectionID)",
-                "workers": "\(options.workers)", "transport": "/dev/fuse",
-                "protocol": "7.\(handshake.protocolMinor)",
-                "flags": "\(String(handshake.flags.rawValue, radix: 16))",
-            ])
-        return FUSEMount(
-            handler: handler, path: path, connectionID: connectionID, handshake: handshake)
     }
 
     /// Where the mount is.
@@ -121,19 +59,15 @@ public final class FUSEMount<Handler: FUSEHandler>: Sendable {
     }
 
     /// Ends the connection: every request under way or to come fails with ECONNABORTED or ENOTCONN.
-    /// The mount stays in the tree; unmount it lazily.
+    /// Those that were answered before are not among them. The mount stays in the tree; unmount it
+    /// lazily. May wait for half a second.
     public func abort() throws(FUSEMountError) {
-        let control = "/sys/fs/fuse/connections/\(connectionID)/abort"
-        let descriptor = open(control, O_WRONLY | O_CLOEXEC)
-        if descriptor >= 0 {
-            defer { close(descriptor) }
-            if write(descriptor, "1", 1) == 1 { return }
-        }
-        // Without fusectl, a forced unmount begins with an abort, whether or not it then succeeds.
-        let result = covol_fuse_unmount(path, 0, 1)
-        guard result == 0 || result == -ErrorCode.busy.number else {
+        connection.settle()
+        let result = FUSEControl.abort(connectionID: connectionID, path: path)
+        if result != 0 {
             throw FUSEMountError(
-                .abort, path, ErrorCode(-result), detail: "\(control) cannot be written")
+                .abort, path, ErrorCode(-result),
+                detail: "\(FUSEControl.abortPath(connectionID)) cannot be written")
         }
     }
 }

@@ -8,6 +8,7 @@ public struct FUSEMountError: Error, Sendable, CustomStringConvertible {
         case handshake = "agree with the kernel's FUSE"
         case cloneDevice = "clone /dev/fuse"
         case startWorker = "start a worker"
+        case startRings = "use FUSE over io_uring"
         case connection = "find the connection"
         case unmount = "unmount"
         case abort = "abort"

@@ -34,9 +34,19 @@ public struct FUSEMountOptions: Sendable {
     public var maximumWriteBytes = Limits.payloadMaximumBytes
     /// Threads: one per CPU, two at least.
     public var workers = max(2, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-    /// Data requests that one worker has under way. Each holds a buffer of
+    /// Data requests that one worker has under way; on io_uring more where some take long. Each holds a buffer of
     /// ``Limits/payloadMaximumBytes``, whose pages are allocated as they are first used.
     public var slotsPerWorker = 64
+    /// On io_uring, further data requests that one worker takes where others are held for long, and all
+    /// others. Three quarters may be requests that wait for others, half of them for locks; past that
+    /// they fail with ENOMEM or ENOLCK. The buffers' pages are allocated as they are first used.
+    public var reserveEntriesPerWorker = 1024
+    /// How requests come. `COVOL_FUSE_TRANSPORT` in the environment (automatic, uring, device) is the
+    /// default, for tests and for support.
+    public var transport = Transport.standard
+    /// Switch FUSE over io_uring on for the machine (the parameter `enable_uring` of the kernel's module
+    /// fuse) where it is off.
+    public var enablesUring = true
     public var readdirplus = Readdirplus.automatic
     /// Asynchronous requests (read-ahead, asynchronous direct I/O) that the kernel has under way.
     public var maximumBackground: UInt16 = 256
@@ -71,6 +81,10 @@ public struct FUSEMountOptions: Sendable {
         precondition(
             slotsPerWorker > 0 && slotsPerWorker <= FUSELimits.slotsPerWorkerMaximum,
             "1 to 4096 slots per worker")
+        precondition(
+            reserveEntriesPerWorker > 0
+                && reserveEntriesPerWorker <= FUSELimits.slotsPerWorkerMaximum,
+            "1 to 4096 entries in reserve")
         precondition(
             maximumBackground > 0 && congestionThreshold <= maximumBackground,
             "congestion begins before the limit")

@@ -4,17 +4,18 @@ import VolumeModel
 /// Answers one request; from any thread, exactly once. A second answer traps in debug builds.
 ///
 /// Every answer returns whether the kernel took it. It does not where the connection was aborted:
-/// then a handle that was opened for it stays the caller's to close, and no lookup counts.
+/// then a handle that was opened for it stays the caller's to close, and no lookup counts. On io_uring
+/// the worker hands the answer over later, and true means that the connection was there until now.
 public struct FUSEReplyPort: Sendable {
-    let channel: FUSEChannel
+    let route: FUSEAnswerRoute
     let unique: UInt64
     let opcode: UInt32
     #if DEBUG
         private let token = ReplyToken()
     #endif
 
-    init(channel: FUSEChannel, unique: UInt64, opcode: UInt32) {
-        self.channel = channel
+    init(route: FUSEAnswerRoute, unique: UInt64, opcode: UInt32) {
+        self.route = route
         self.unique = unique
         self.opcode = opcode
     }
@@ -22,7 +23,7 @@ public struct FUSEReplyPort: Sendable {
     @discardableResult public func error(_ code: ErrorCode) -> Bool {
         if opcode == FUSEOpcode.interrupt.rawValue {
             answered()
-            return code == .tryAgain && channel.connection.repeatInterrupt(unique: unique)
+            return code == .tryAgain && route.connection.repeatInterrupt(unique: unique)
         }
         return send(error: -code.number, [])
     }
@@ -156,7 +157,7 @@ public struct FUSEReplyPort: Sendable {
             return false
         }
         return bytes.withUnsafeBytes {
-            channel.reply(
+            route.reply(
                 unique: unique, error: error, data: $0.baseAddress, lengthBytes: $0.count)
         }
     }

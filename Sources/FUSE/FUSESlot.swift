@@ -59,15 +59,17 @@ public struct FUSESlot: Sendable {
     /// On the worker's thread, while LUN I/O is under way that may take for ever: moves the request to
     /// another slot, with an empty buffer of its own. Use that one from then on; this one's buffer
     /// stays the kernel's until the handler's `abandoned`. Nil where every slot's replacement is taken
-    /// already, which cannot be before as many slots as a worker has were abandoned.
+    /// already, which cannot be before as many slots as a worker has, with its entries in reserve on
+    /// io_uring, were abandoned.
     public func abandonIO() -> FUSESlot? {
         core.abandon(index).map { FUSESlot(core: core, index: $0) }
     }
 
     /// On the worker's thread, while no LUN I/O is under way: frees the slot, and lets the request go on
-    /// without one. For what may wait for long.
+    /// without one. For what may wait for long. On io_uring the kernel gives the slot's entry up only
+    /// with the answer: another one takes its place, as long as there are any.
     public func detach() -> FUSEDetachedRequest {
-        FUSEDetachedRequest(channel: core.channel, unique: core.detach(index))
+        core.detach(index)
     }
 
     // MARK: Answers, from any thread, exactly one; false where the request is gone
@@ -100,6 +102,10 @@ public struct FUSESlot: Sendable {
     }
 
     private func answer(error: Int32, data: UnsafeRawPointer?, lengthBytes: Int) -> Bool {
+        // The worker's thread holds the worker itself.
+        if core.isOnThread {
+            return core.reply(index, error: error, data: data, lengthBytes: lengthBytes)
+        }
         // Held until the answer is through: with it the worker's thread may let go.
         let core = self.core
         return withExtendedLifetime(core) {

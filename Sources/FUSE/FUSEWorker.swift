@@ -13,11 +13,17 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     let decoder: FUSEDecoder
     var parked = FUSEParkedRequests()
     private var messages: [FUSEWorkerCore.Message] = []
+    /// INTERRUPTs from other workers. They wait until every request that is there was handed out: the
+    /// kernel sent theirs before.
+    private var interrupts: [FUSEWorkerCore.Message] = []
     /// The device has, or may have, a request; while false the ring watches it.
     private var isDeviceReady = false
+    private var settling: [FUSESettling] = []
     private var isDeviceWatched = false
     /// While no request can be taken, only the connection's end is watched for.
     private var endWatch = EndWatch.none
+    /// Queues of the ring that ran out of entries are to be looked at.
+    private var isBacklogDue = false
     private var isBroken = false
     private var end: FUSEEndReason?
     private var isEndReported = false
@@ -39,9 +45,11 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     func run() {
         core.watchMailbox()
         watchDevice()
-        while !(isEndReported && core.counts.pointee.heldCount == 0) {
+        takeEarly()
+        while !isDone {
+            core.willSubmit()
             do throws(ErrorCode) {
-                if isDeviceReady && !isBlocked {
+                if (isDeviceReady && !isBlocked) || !settling.isEmpty {
                     try core.ring.submitAndPoll()
                 } else {
                     try core.ring.submitAndWait()
@@ -50,11 +58,23 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 // The ring was checked when it was made; without it no request can be answered.
                 fatalError("io_uring_enter failed on a FUSE worker: \(error)")
             }
+            if !settling.isEmpty { settle() }
             core.ring.takeCompletions { handle($0) }
+            core.didSubmit()
+            if isBacklogDue { lookAtBacklogs() }
+            if !interrupts.isEmpty { deliverInterrupts() }
             dispatchParked()
             if isDeviceReady { takeRequests() }
             if end != nil { reportEnd() }
         }
+    }
+
+    /// The end was told, every slot answered, and the kernel has let go of the ring's entries; but
+    /// where the device failed without the connection's end it does so with the ring.
+    private var isDone: Bool {
+        guard isEndReported, core.counts.pointee.heldCount == 0 else { return false }
+        if case .failed = end { return true }
+        return core.entriesWithKernel == 0
     }
 
     private func handle(_ completion: IORingCompletion) {
@@ -89,6 +109,14 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                         slot: FUSESlot(core: core, index: index), tag: slot.tag, results: results)
                 }
             }
+        case .entry:
+            if let slot = core.entryCompleted(completion) {
+                dispatchEntry(slot)
+            } else if end == nil {
+                // The device says why.
+                isDeviceReady = true
+            }
+        case .starved: isBacklogDue = true
         case nil: preconditionFailure("a completion that nobody asked for")
         }
     }
@@ -98,10 +126,32 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         case .resume(let slot, let tag):
             handler.resumed(slot: FUSESlot(core: core, index: Int(slot)), tag: tag)
         case .release(let slot): core.release(Int(slot))
+        case .commit(let slot): core.commit(Int(slot))
+        case .settle(let settling): self.settling.append(settling)
         case .lookAtDevice: isDeviceReady = end == nil
-        case .interrupt(let port, let context, let target, let hops):
+        case .interrupt: interrupts.append(message)
+        }
+    }
+
+    private func lookAtBacklogs() {
+        isBacklogDue = false
+        core.lookAtBacklogs()
+    }
+
+    /// After a submit.
+    private func settle() {
+        for settling in settling { settling.left.subtract(1, ordering: .releasing) }
+        settling.removeAll()
+    }
+
+    private func deliverInterrupts() {
+        for message in interrupts {
+            guard case .interrupt(let port, let context, let target, let hops) = message else {
+                continue
+            }
             interrupt(port, context, target: target, hops: hops)
         }
+        interrupts.removeAll(keepingCapacity: true)
     }
 
     // MARK: Requests
@@ -159,7 +209,8 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         }
     }
 
-    private func dispatch(_ bytes: UnsafeRawBufferPointer, index: Int) {
+    /// `index`: the slot that the request lies in.
+    func dispatch(_ bytes: UnsafeRawBufferPointer, index: Int) {
         var opcode: UInt32 = 0
         do throws(FUSEDecodeError) {
             let header = try FUSERequestHeader(bytes)
@@ -173,8 +224,17 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 take(try decoder.write(arguments), header.context, index)
             default:
                 let request = try decoder.request(opcode: opcode, arguments: arguments)
+                let route = core.route(index)
                 let port = FUSEReplyPort(
-                    channel: core.channel, unique: header.context.unique, opcode: opcode)
+                    route: route, unique: header.context.unique, opcode: opcode)
+                if case .entry = route {
+                    if let refusal = core.refusal(opcode) {
+                        port.error(refusal)
+                        return
+                    }
+                    core.wait(
+                        index, use: opcode == FUSEOpcode.setlkw.rawValue ? .lockWaiting : .waiting)
+                }
                 if case .interrupt(let target) = request {
                     interrupt(port, header.context, target: target, hops: nil)
                 } else {
@@ -182,12 +242,12 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 }
             }
         } catch {
-            refuse(bytes, opcode: opcode, error)
+            refuse(bytes, opcode: opcode, error, index: index)
         }
     }
 
     private func refuse(
-        _ bytes: UnsafeRawBufferPointer, opcode: UInt32, _ error: FUSEDecodeError
+        _ bytes: UnsafeRawBufferPointer, opcode: UInt32, _ error: FUSEDecodeError, index: Int
     ) {
         if case .nameTooLong = error {
         } else {
@@ -198,7 +258,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         guard FUSEOpcode.hasReply(opcode), let unique = FUSERequestHeader.unique(of: bytes) else {
             return
         }
-        core.channel.reply(
+        _ = core.route(index).reply(
             unique: unique, error: -error.reply.number, data: nil, lengthBytes: 0)
     }
 
@@ -251,6 +311,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     private func stop(_ reason: FUSEEndReason) {
         isDeviceReady = false
         end = reason
+        core.endEntries()
         // The kernel has answered these itself.
         parked.removeAll()
     }

@@ -4,23 +4,6 @@ import IORing
 import Synchronization
 import VolumeModel
 
-/// A slot's state. The worker's thread owns it, but for the time between a handler's `received` and
-/// its answer, when who answers does.
-struct FUSESlotState {
-    /// The header page; the buffer follows.
-    var memory: UnsafeMutableRawPointer
-    var segments: UnsafeMutablePointer<FUSESegmentState>
-    /// Room for one, until a request needs more; then for the most there can be, and kept.
-    var segmentCapacity = 1
-    var segmentCount = 0
-    var outstanding = 0
-    var unique: UInt64 = 0
-    var tag: UInt64 = 0
-    var isHeld = false
-    /// Its request was answered, or goes on in another slot; the LUN I/O still uses the buffer.
-    var isAbandoned = false
-}
-
 /// The part of a worker that does not depend on its handler: ring, slots, mailbox.
 ///
 /// Sound to share: `ring`, `slots` and `counts` are touched on the worker's thread only (but for the
@@ -29,6 +12,10 @@ final class FUSEWorkerCore: @unchecked Sendable {
     enum Message {
         case resume(slot: Int32, tag: UInt64)
         case release(slot: Int32)
+        /// A ring entry has its answer.
+        case commit(slot: Int32)
+        /// Someone waits until the answers before this have reached the kernel.
+        case settle(FUSESettling)
         /// Another worker stopped taking requests.
         case lookAtDevice
         /// An INTERRUPT on its way past every worker: `hops` more to go.
@@ -44,6 +31,9 @@ final class FUSEWorkerCore: @unchecked Sendable {
         /// The device broke while no request could be taken.
         case broken = 4
         case cancel = 5
+        /// A ring entry; its number takes the place of the slot's.
+        case entry = 6
+        case starved = 7
     }
 
     struct Counts {
@@ -55,15 +45,25 @@ final class FUSEWorkerCore: @unchecked Sendable {
 
     /// What a read of the device says after an abort: ECONNABORTED.
     static let connectionAborted = ErrorCode(103)
+    /// ECANCELED
+    static let cancelled = ErrorCode(125)
 
     let channel: FUSEChannel
+    /// The channel's, without counting references.
+    let descriptor: Int32
+    /// This worker has seen the connection's end.
+    let hasEnded = Atomic(false)
     let ring: IORing
     let slotCount: Int
+    private let allSlots: Int
     /// `slotCount` slots, then the spare one that requests are read into when none is free, then
     /// `slotCount` that replace abandoned ones. Which numbers are free, held, abandoned or
-    /// replacements changes with time; how many are free or held does not.
+    /// replacements changes with time; how many are free or held does not. Behind them those of the
+    /// ring entries, and as many replacements.
     let slots: UnsafeMutablePointer<FUSESlotState>
     let counts: UnsafeMutablePointer<Counts>
+    /// Nil where all requests come through the device.
+    let uring: UnsafeMutablePointer<FUSERingEntries>?
     private let freeSlots: UnsafeMutablePointer<Int32>
     private let replacements: UnsafeMutablePointer<Int32>
     private let memory: UnsafeMutableRawPointer
@@ -72,9 +72,15 @@ final class FUSEWorkerCore: @unchecked Sendable {
     private let eventValue: UnsafeMutablePointer<UInt64>
     private let mailbox = Mutex<[Message]>([])
 
-    /// On the thread that will run it: the ring takes submissions of no other.
-    init(channel: FUSEChannel, slotCount: Int) throws(ErrorCode) {
-        let ring = try IORing(entries: 512, completions: 4096)
+    /// On the thread that will run it: the ring takes submissions of no other. With a `plan`, the
+    /// slots are for what still comes through the device, and the ring entries have their own.
+    init(channel: FUSEChannel, slotCount: Int, plan: FUSERingPlan?) throws(ErrorCode) {
+        let ring = try IORing(
+            entries: plan == nil ? 512 : 1024, completions: 4096, wideEntries: plan != nil)
+        let deviceSlots = Self.slotMaximum(slotCount)
+        let replacementCount = plan?.entryMaximum ?? 0
+        let ringSlots = 2 * replacementCount
+        let ringMemory = plan == nil ? nil : try FUSERingMemory(slotCount: max(ringSlots, 1))
         let event = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
         guard event >= 0 else { throw ErrorCode(errno) }
         guard let memory = covol_fuse_map(Self.slotMaximum(slotCount) * FUSELimits.slotMemoryBytes)
@@ -83,19 +89,36 @@ final class FUSEWorkerCore: @unchecked Sendable {
             throw .noMemory
         }
         self.channel = channel
+        descriptor = channel.descriptor
         self.ring = ring
         self.event = event
         self.memory = memory
         self.slotCount = slotCount
         thread = pthread_self()
-        slots = .allocate(capacity: Self.slotMaximum(slotCount))
+        allSlots = deviceSlots + ringSlots
+        slots = .allocate(capacity: allSlots)
         freeSlots = .allocate(capacity: slotCount)
         replacements = .allocate(capacity: slotCount)
-        for index in 0..<Self.slotMaximum(slotCount) {
+        for index in 0..<allSlots {
             let segments = UnsafeMutablePointer<FUSESegmentState>.allocate(capacity: 1)
-            (slots + index).initialize(
-                to: FUSESlotState(
-                    memory: memory + index * FUSELimits.slotMemoryBytes, segments: segments))
+            let place =
+                index < deviceSlots
+                ? memory + index * FUSELimits.slotMemoryBytes
+                : ringMemory!.slot(index - deviceSlots)
+            (slots + index).initialize(to: FUSESlotState(memory: place, segments: segments))
+        }
+        if let plan, let ringMemory {
+            let uring = UnsafeMutablePointer<FUSERingEntries>.allocate(capacity: 1)
+            uring.initialize(
+                to: FUSERingEntries(
+                    plan: plan, memory: ringMemory, firstSlot: deviceSlots,
+                    replacementCount: replacementCount))
+            self.uring = uring
+            for number in 0..<plan.entryMaximum {
+                slots[deviceSlots + number].entry = Int32(number)
+            }
+        } else {
+            uring = nil
         }
         // The last freed is the next used: its memory is the warmest.
         for index in 0..<slotCount {
@@ -110,8 +133,13 @@ final class FUSEWorkerCore: @unchecked Sendable {
     }
 
     deinit {
-        for index in 0..<Self.slotMaximum(slotCount) { slots[index].segments.deallocate() }
+        for index in 0..<allSlots { slots[index].segments.deallocate() }
         slots.deallocate()
+        if let uring {
+            uring.pointee.deallocate()
+            uring.deinitialize(count: 1)
+            uring.deallocate()
+        }
         freeSlots.deallocate()
         replacements.deallocate()
         counts.deallocate()
@@ -135,8 +163,14 @@ final class FUSEWorkerCore: @unchecked Sendable {
         counts.pointee.freeCount > 0 ? Int(freeSlots[counts.pointee.freeCount - 1]) : slotCount
     }
 
-    /// Takes ``nextSlot`` for a data request.
+    /// Takes ``nextSlot``, or the slot of the ring entry that brought it, for a data request.
     func hold(_ index: Int, unique: UInt64) {
+        if let uring, slots[index].entry >= 0 {
+            uring.pointee.lastFile = slots[index].nodeID
+            slots[index].use = .data
+            counts.pointee.heldCount += 1
+            return
+        }
         assert(index == nextSlot && index != slotCount, "only a free slot is taken")
         counts.pointee.freeCount -= 1
         if counts.pointee.freeCount == 0 {
@@ -163,6 +197,7 @@ final class FUSEWorkerCore: @unchecked Sendable {
         precondition(isOnThread, "LUN I/O is abandoned on the worker's thread")
         precondition(slots[index].isHeld, "a FUSE slot was abandoned after its answer")
         precondition(slots[index].outstanding > 0, "a FUSE slot was abandoned without any I/O")
+        if slots[index].entry >= 0 { return abandonInEntry(index) }
         guard counts.pointee.replacementCount > 0 else { return nil }
         counts.pointee.replacementCount -= 1
         let replacement = Int(replacements[counts.pointee.replacementCount])
@@ -176,18 +211,34 @@ final class FUSEWorkerCore: @unchecked Sendable {
     /// An abandoned slot's I/O has ended: it may replace another.
     func endAbandoned(_ index: Int) {
         slots[index].isAbandoned = false
+        if let uring, index >= uring.pointee.firstSlot {
+            uring.pointee.replacements[uring.pointee.replacementCount] = Int32(index)
+            uring.pointee.replacementCount += 1
+            return
+        }
         replacements[counts.pointee.replacementCount] = Int32(index)
         counts.pointee.replacementCount += 1
     }
 
-    /// Frees a slot whose request is answered elsewhere; the kernel's number of the request.
-    func detach(_ index: Int) -> UInt64 {
+    /// Lets a request go on elsewhere, and its slot be used for others: for it or for another entry.
+    func detach(_ index: Int) -> FUSEDetachedRequest {
         precondition(isOnThread, "a request is detached on the worker's thread")
         precondition(slots[index].isHeld, "a FUSE slot was detached after its answer")
         precondition(slots[index].outstanding == 0, "a FUSE slot was detached during its I/O")
+        let unique = slots[index].unique
+        if slots[index].entry >= 0 {
+            counts.pointee.heldCount -= 1
+            wait(index, use: .waiting)
+            return FUSEDetachedRequest(route: .entry(self, slot: index), unique: unique)
+        }
         slots[index].isHeld = false
         release(index)
-        return slots[index].unique
+        return FUSEDetachedRequest(route: .device(channel), unique: unique)
+    }
+
+    /// The way back of the request that lies in a slot.
+    func route(_ index: Int) -> FUSEAnswerRoute {
+        slots[index].entry >= 0 ? .entry(self, slot: index) : .device(channel)
     }
 
     // MARK: Answers, on any thread
@@ -195,9 +246,14 @@ final class FUSEWorkerCore: @unchecked Sendable {
     func reply(_ index: Int, error: Int32, data: UnsafeRawPointer?, lengthBytes: Int) -> Bool {
         precondition(slots[index].isHeld, "a FUSE slot was answered twice")
         precondition(slots[index].outstanding == 0, "a FUSE slot was answered during its I/O")
+        let unique = slots[index].unique
+        if slots[index].entry >= 0 {
+            return answerEntry(
+                index, unique: unique, error: error, data: data, lengthBytes: lengthBytes)
+        }
         slots[index].isHeld = false
         let taken = channel.reply(
-            unique: slots[index].unique, error: error, data: data, lengthBytes: lengthBytes)
+            unique: unique, error: error, data: data, lengthBytes: lengthBytes)
         if isOnThread { release(index) } else { post(.release(slot: Int32(index))) }
         return taken
     }

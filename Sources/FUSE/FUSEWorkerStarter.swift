@@ -5,10 +5,16 @@ import VolumeModel
 struct FUSEWorkerStarter<Handler: FUSEHandler> {
     var connectionID: UInt32
     var slotCount: Int
+    /// One for each worker, for FUSE over io_uring; none for the device alone.
+    var plans: [FUSERingPlan] = []
     var decoder: FUSEDecoder
     var handler: Handler
 
-    func start(_ channels: [FUSEChannel], connection: FUSEConnection) throws(ErrorCode) {
+    /// - Parameter fail: called where not all could be started, before those that were let go of what
+    ///   they have.
+    func start(
+        _ channels: [FUSEChannel], connection: FUSEConnection, fail: () -> Void
+    ) throws(ErrorCode) {
         // Each worker makes its ring on its own thread, then waits to hear that all others could too.
         var cores: [FUSEWorkerCore] = []
         var gates: [FUSEHandOver<Bool>] = []
@@ -18,12 +24,14 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
             let gate = FUSEHandOver<Bool>()
             do throws(ErrorCode) {
                 try FUSEThread.start(name: "fuse\(connectionID)-\(number)") {
-                    [slotCount, decoder, handler] in
+                    [slotCount, decoder, handler, plan = plans.isEmpty ? nil : plans[number]] in
                     // Not permitted without CAP_SYS_RESOURCE, and then done without.
                     _ = covol_fuse_io_flusher()
                     let core: FUSEWorkerCore
                     do throws(ErrorCode) {
-                        core = try FUSEWorkerCore(channel: channel, slotCount: slotCount)
+                        core = try FUSEWorkerCore(
+                            channel: channel, slotCount: slotCount, plan: plan)
+                        try core.registerEntries()
                     } catch { return made.set(.failure(error)) }
                     made.set(.success(core))
                     guard gate.wait() else { return }
@@ -33,7 +41,7 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
                 gates.append(gate)
             } catch { failure = error }
         }
-        if failure == nil { connection.started(cores) }
+        if failure == nil { connection.started(cores) } else { fail() }
         for gate in gates { gate.set(failure == nil) }
         if let failure { throw failure }
         connection.logger.debug(

@@ -59,6 +59,12 @@ public struct VolumeReservations: Sendable {
         return Attachment(warnings: warnings, fenceProblem: nil)
     }
 
+    /// Whether `key` is registered on every path. READ KEYS lists a key once for each I_T nexus that has
+    /// it (SPC-4, 6.15.2), and no key is given to two nodes.
+    public func isRegistered(_ key: ReservationKey) throws(FenceError) -> Bool {
+        try paths[0].readKeys().keys.count { $0 == key } >= paths.count
+    }
+
     /// Ends the registrations. The paths must have drained: nothing aborts what is under way.
     public func detach(_ key: ReservationKey) throws(FenceError) {
         for path in paths { try path.unregister(key) }

@@ -19,13 +19,22 @@ public struct GrowthRequest: Hashable, Sendable {
     let returnCount: UInt64
 }
 
+/// What this node alone knew of a file's size, see ``FilterCore/hasOwnSizeEnded(_:since:)``.
+public struct OwnSize: Hashable, Sendable {
+    let sizeBytes: UInt64?
+    let ends: UInt64
+}
+
 extension FilterCore {
     /// Taken when growth is asked for. Nil: a return of growth is under way, and might overtake the
-    /// request or be overtaken by it; the data go along instead.
+    /// request or be overtaken by it; the data go along instead. So where it is not known that an
+    /// earlier growth is settled: a recall of the next one would be answered with the end of that.
     public func growthRequest(_ file: FileIndex) -> GrowthRequest? {
         let known = files[Int(file.number)]
         guard isDirect, !known.isLost else { return nil }
-        guard known.unconfirmedReturns == 0, known.growth?.isClosing != true else { return nil }
+        guard known.unconfirmedReturns == 0, known.unsettled == nil,
+            known.growth?.isClosing != true
+        else { return nil }
         return GrowthRequest(returnCount: known.returnCount)
     }
 
@@ -125,10 +134,8 @@ extension FilterCore {
     public mutating func growthReturned(_ file: FileIndex) {
         let slot = Int(file.number)
         files[slot].unconfirmedReturns = max(0, files[slot].unconfirmedReturns - 1)
-        if files[slot].unconfirmedReturns == 0 {
-            files[slot].returnedSizeBytes = nil
-            files[slot].unsettled = nil
-        }
+        files[slot].forgetReturnedSize()
+        if files[slot].unconfirmedReturns == 0 { files[slot].unsettled = nil }
     }
 
     private mutating func giveUp(
@@ -202,6 +209,20 @@ extension FilterCore {
         guard let file = indexes[handle] else { return nil }
         let known = files[Int(file.number)]
         return known.growth?.sizeBytes ?? known.returnedSizeBytes
+    }
+
+    /// Taken before the coordinator is asked for a size.
+    public func ownSize(_ handle: FileHandle) -> OwnSize {
+        OwnSize(
+            sizeBytes: ownSizeBytes(handle),
+            ends: indexes[handle].map { files[Int($0.number)].ownSizeEnds } ?? 0)
+    }
+
+    /// Whether a size that only this node knew has become the coordinator's to tell since: an answer to
+    /// a question of before may be older than that.
+    public func hasOwnSizeEnded(_ handle: FileHandle, since before: OwnSize) -> Bool {
+        let now = ownSize(handle)
+        return now.sizeBytes == nil && (before.sizeBytes != nil || before.ends != now.ends)
     }
 
     public func hasUnreportedWrites(_ handle: FileHandle) -> Bool {

@@ -25,6 +25,8 @@ struct FilterFile: Sendable {
     var growth: FilterGrowth?
     /// A growth that was given back with this size, until the coordinator has confirmed it.
     var returnedSizeBytes: UInt64?
+    /// How often a size that only this node knew has become the coordinator's to tell.
+    var ownSizeEnds: UInt64 = 0
     /// Returns of the node's own will so far: growth asked for before one of them is over with it.
     var returnCount: UInt64 = 0
     /// Of these, those that told something and that the coordinator has not confirmed.
@@ -64,7 +66,9 @@ struct FilterFile: Sendable {
 
     /// The coordinator knows the file's end, or is about to be asked, unless a return is under way.
     mutating func forgetReturnedSize() {
-        if unconfirmedReturns == 0 { returnedSizeBytes = nil }
+        guard unconfirmedReturns == 0, returnedSizeBytes != nil else { return }
+        returnedSizeBytes = nil
+        ownSizeEnds += 1
     }
 
     /// What the coordinator has to learn; taken, it is reported once. Without a time the age is zero.
@@ -77,6 +81,7 @@ struct FilterFile: Sendable {
         if withGrowth {
             if let growth {
                 unsettled = UnsettledGrowth(claim: growth.claim, sizeBytes: growth.sizeBytes)
+                ownSizeEnds += 1
             }
             report.grownSizeBytes = unsettled?.sizeBytes
             growth = nil

@@ -54,7 +54,12 @@ extension IORing {
         queue { covol_ring_nop(ring, userData) }
     }
 
-    private func queue(_ prepare: () -> Int32) {
+    /// Completes with ETIME when that much time has passed. `timeout` must stay until the submit.
+    public func queueTimeout(_ timeout: UnsafePointer<covol_timeout>, userData: UInt64) {
+        queue { covol_ring_timeout(ring, timeout, userData) }
+    }
+
+    func queue(_ prepare: () -> Int32) {
         while prepare() != 0 {
             let result = covol_ring_submit(ring)
             // A submit that moves nothing for another reason means a broken ring: a programmer error.

@@ -31,18 +31,21 @@ public struct IORing: ~Copyable {
     /// - Parameters:
     ///   - entries: submissions that fit before one must be sent, at most 32768.
     ///   - completions: completions that fit; more wait in the kernel, none is lost.
+    ///   - wideEntries: submissions of 128 bytes, for the commands of FUSE (Linux 5.19).
     ///   - modes: what to try, best first.
     /// - Throws: ENOSYS or EPERM where io_uring is missing or forbidden (`kernel.io_uring_disabled`),
     ///   ENOMEM, EMFILE.
     public init(
-        entries: UInt32, completions: UInt32, modes: [Mode] = [.deferred, .cooperative, .plain]
+        entries: UInt32, completions: UInt32, wideEntries: Bool = false,
+        modes: [Mode] = [.deferred, .cooperative, .plain]
     ) throws(ErrorCode) {
         precondition(entries > 0 && completions >= entries, "a ring completes what it submits")
         var created: OpaquePointer?
         var result = -ErrorCode.invalid.number
         var granted = Mode.plain
         for candidate in modes {
-            result = covol_ring_create(entries, completions, Self.flags(candidate), &created)
+            let flags = Self.flags(candidate) | (wideEntries ? covol_ring_sqe128 : 0)
+            result = covol_ring_create(entries, completions, flags, &created)
             granted = candidate
             // Only EINVAL says that a flag is unknown.
             if result != -ErrorCode.invalid.number { break }

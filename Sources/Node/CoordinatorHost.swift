@@ -48,18 +48,29 @@ final class CoordinatorHost: Sendable {
         self.epoch = epoch
     }
 
+    /// How an epoch ended that was given up.
+    enum End {
+        /// It is unmounted. `hasFailed`: something could not be written, and may still land.
+        case unmounted(hasFailed: Bool)
+        /// Something hangs in the kernel, and keeps the mount; it is cleared away once it ends, which it
+        /// does with the fence of this path.
+        case hangs
+    }
+
     /// Takes everything down without making anything durable any more: whoever comes next has the
-    /// last word. Throws where the unmount is not proven. Where the path hangs it does not wait: what
-    /// hangs ends with the fence of this path, and is cleared away then.
-    func abandon() throws {
+    /// last word. Throws where the unmount is not proven. Blocks, but does not wait where the path
+    /// hangs: `onCleared` is called when that is over.
+    func abandon(onCleared: @escaping @Sendable () -> Void) throws -> End {
         guard coordinator.abandon(timeoutSeconds: Self.patienceSeconds) else {
             Thread.detachNewThread { [self] in
                 _ = coordinator.abandon(timeoutSeconds: .infinity)
                 try? clearAway()
+                onCleared()
             }
-            throw NodeError("the path to the LUN hangs")
+            return .hangs
         }
         try clearAway()
+        return .unmounted(hasFailed: coordinator.hasFailed)
     }
 
     private static let patienceSeconds = 1.0

@@ -86,6 +86,7 @@ actor Membership {
             current.withLock {
                 $0.renewed(sentNanoseconds: sent, nowNanoseconds: BootClock.nowNanoseconds)
             }
+            // False once it is stopped: then this daemon ends.
             _ = try watchdog?.keepAlive()
         } catch StoreError.leaseNotFound {
             log.warning("the membership lease had ended; joining again")

@@ -12,7 +12,7 @@ import VolumeProtocol
 
 /// This node's path to one volume's LUN: its reservation key, the proof that nothing of it can land any
 /// more, and the fence of others.
-final class PathKeeper: PathGuard {
+final class PathKeeper: Sendable {
     private let context: NodeContext
     private let volume: VolumeID
     /// The LUN as this node opens it.
@@ -45,6 +45,9 @@ final class PathKeeper: PathGuard {
 
     /// The path is this life's to use: it has its key, where the LUN has reservations.
     var isRegistered: Bool { registered.withLock { $0 } }
+
+    /// The LUN can abort what a path has sent.
+    var hasReservations: Bool { reservations != nil }
 
     /// Why the fence is none now; nil where it is one.
     var fenceProblem: String? { problem.withLock { $0 } }
@@ -168,8 +171,8 @@ final class PathKeeper: PathGuard {
         return await FenceLadder.climb(rungs).outcome
     }
 
-    /// A node that is no member when this begins, and none at its end: its membership came back under
-    /// no other life either.
+    /// Proven where the node is no member from now on until the wait is over, under no life at all: one
+    /// that came back was not reset.
     private static func waitForWatchdog(
         of node: String, seconds: Double, _ context: NodeContext
     ) async -> FenceOutcome {
@@ -226,8 +229,9 @@ final class PathKeeper: PathGuard {
                 ? "no other node is up that could prove it" : problems.joined(separator: "; "))
     }
 
-    // MARK: PathGuard
+    // MARK: This path, lost and taken back
 
+    /// Proves that nothing this path has sent can land any more. False: not proven.
     func fencePath() async -> Bool {
         // The coordinator may have cut it already, because a recall was owed for too long.
         if await isCutByRecord() { return true }
@@ -249,6 +253,7 @@ final class PathKeeper: PathGuard {
         await note { record in
             record.hasPath = false
             record.key = nil
+            record.isUnproven = nil
         }
         log.notice(
             "this node's path was fenced, so that nothing of it lands late",
@@ -256,27 +261,45 @@ final class PathKeeper: PathGuard {
         return true
     }
 
-    /// The store says that the path of this life is fenced. It says so until ``restorePath()`` has
-    /// registered a new key, and nothing is sent under that before.
+    /// The store says that the path of this life is proven to be fenced. It says so until
+    /// ``restorePath(mayRegister:)`` has registered a new key, and nothing is sent under that before.
     func isCutByRecord() async -> Bool {
         let name = StoreKeys.attachment(volume.description, context.node)
         guard let found = try? await context.store.getJSON(name, as: AttachmentRecord.self) else {
             return false
         }
         return found.value.incarnation == context.incarnation.number && !found.value.hasPath
+            && found.value.isUnproven != true
     }
 
-    func restorePath() async -> Bool {
+    /// Takes the path into use again, and says so in the attachment first. Under its key where that is
+    /// still registered: registering over it would abort nothing of what was sent before, and a fence
+    /// would find the key that it looks for gone. `mayRegister`: nothing of this node's is on its way,
+    /// and it may have a new one. False: not now.
+    func restorePath(mayRegister: Bool) async -> Bool {
         do {
-            let fresh = try await Blocking.run { try self.register() }
+            let mine = try await Blocking.run { () throws -> UInt64?? in
+                if try self.hasKey() { return .some(self.key.withLock { $0?.number }) }
+                return mayRegister ? .some(try self.register()) : nil
+            }
+            guard let mine else { return false }
             return await note { record in
                 record.hasPath = true
-                record.key = fresh
+                record.isUnproven = nil
+                record.key = mine
             }
         } catch {
             log.debug("the path cannot be used yet", metadata: ["error": "\(error)"])
             return false
         }
+    }
+
+    /// This path has its key, and has had it since it was registered. Blocks.
+    private func hasKey() throws -> Bool {
+        guard isRegistered else { return false }
+        guard let reservations else { return true }
+        guard let mine = key.withLock({ $0 }) else { return false }
+        return try reservations.isRegistered(mine)
     }
 
     /// Changes this node's attachment, where it is still there for this life.

@@ -32,6 +32,8 @@ final class SessionLink: CoordinatorLink {
         var lastAttempt: UInt64 = 0
         /// Goes up with every change of way.
         var generation: UInt64 = 0
+        /// Goes up when this node was fenced: what was asked before is never asked again.
+        var life: UInt64 = 0
         /// The session is new, and not everything is told yet: only what tells may pass.
         var isReclaiming = false
     }
@@ -96,6 +98,13 @@ final class SessionLink: CoordinatorLink {
     /// Everything waits until there is a coordinator again.
     func disconnect() { open(.none, reclaims: false) }
 
+    /// This node was fenced while it lived: whether what is under way was done, nobody knows any more.
+    /// It ends with EIO, and is not asked again.
+    func loseEverything() {
+        state.withLock { $0.life += 1 }
+        disconnect()
+    }
+
     /// The way to the present coordinator alone, for telling it what is held here. Once that
     /// coordinator is no more its requests fail, and so does the telling as a whole.
     func reclaimLink() -> ReclaimLink {
@@ -141,22 +150,30 @@ final class SessionLink: CoordinatorLink {
         case go(Way)
         case wait
         case closed
+        case lost
     }
 
     private func repeated(
         _ operation: Operation, _ payload: ByteBuffer?, slot: UInt16,
         _ sent: (@Sendable (UInt64) -> Void)?
     ) async -> LinkAnswer {
-        var sequence = nextSequence()
+        var (sequence, life) = (nextSequence(), state.withLock { $0.life })
         while true {
             let next: Next = state.withLock { state in
-                switch state.way {
+                if state.life != life {
+                    // Without a slot nothing is changed, and it may begin anew.
+                    if slot != Operation.noSlot { return .lost }
+                    life = state.life
+                }
+                return switch state.way {
                 case .none: .wait
                 case .closed: .closed
                 case .local, .remote: state.isReclaiming ? .wait : .go(state.way)
                 }
             }
             switch next {
+            case .lost:
+                return LinkAnswer(.failed(.inputOutput))
             case .closed:
                 return LinkAnswer(.failed(.notConnected))
             case .wait:

@@ -77,6 +77,8 @@ struct AttachmentRecord: Codable, Sendable, Equatable {
     var key: UInt64?
     /// False after a fence of the path.
     var hasPath: Bool
+    /// Without a path by the operator's word alone: what was sent on it may still land.
+    var isUnproven: Bool?
     /// The daemon's process and when that was started, proc_pid_stat(5): for the lab's fence.
     var process: Int32?
     var processStart: UInt64?

@@ -2,6 +2,7 @@ import ClusterCore
 import ClusterStore
 import CoordinatorService
 import Fencing
+import HostFileSystem
 import Logging
 import VolumeModel
 import VolumeMount
@@ -62,6 +63,9 @@ extension VolumeInstance {
     /// The key first, then the record: from then on a fence of this node finds its key. A node
     /// without a path to the LUN attaches as well, and starts redirected.
     private func attach() async throws {
+        guard hangingEpochs.isEmpty else {
+            throw NodeError("a mount that this node gave up still hangs")
+        }
         var key: UInt64?
         do {
             key = try await Blocking.run { [path] in try path.register() }
@@ -105,7 +109,8 @@ extension VolumeInstance {
         } else {
             outcome = await path.fence(node.name, attachment.value, scope)
         }
-        if !outcome.isProven, record.allowsUnproven == true {
+        let isProof = outcome.isProven
+        if !isProof, mayGoOnUnproven(node) {
             outcome = .proven("not proven, but the operator allows failover without: \(outcome)")
         }
         let seconds = began.duration(to: .now).seconds
@@ -114,13 +119,23 @@ extension VolumeInstance {
             return false
         }
         do {
-            guard try await recordFence(node, scope, attachment) else { return false }
+            guard try await recordFence(node, scope, attachment, isProof: isProof) else {
+                return false
+            }
         } catch {
             report("a fence was not recorded: \(error)")
             return false
         }
         noteFence(node, true, outcome.text, seconds)
         return true
+    }
+
+    /// What the operator has allowed is failover. A member that merely owes an answer lives, and may
+    /// still write.
+    private func mayGoOnUnproven(_ node: NodeIdentity) -> Bool {
+        guard record.allowsUnproven == true else { return false }
+        return snapshot.members[node.name] != node.incarnation
+            || snapshot.owner?.value.identity == node
     }
 
     /// An earlier life of this node, or a path of it: what it sent may still be on its way. Another
@@ -136,9 +151,11 @@ extension VolumeInstance {
         return (try? await Blocking.run { ProcessFence.end(process, startedAt: start) }) ?? outcome
     }
 
-    /// Puts a proof into the store: all of it, if nothing has changed meanwhile.
+    /// Puts a proof, or the operator's word for one, into the store: all of it, if nothing has changed
+    /// meanwhile.
     private func recordFence(
-        _ node: NodeIdentity, _ scope: FenceScope, _ attachment: Decoded<AttachmentRecord>
+        _ node: NodeIdentity, _ scope: FenceScope, _ attachment: Decoded<AttachmentRecord>,
+        isProof: Bool
     ) async throws -> Bool {
         let name = StoreKeys.attachment(id.description, node.name)
         var compares: [StoreCompare] = [
@@ -152,6 +169,7 @@ extension VolumeInstance {
             var cut = attachment.value
             cut.hasPath = false
             cut.key = nil
+            cut.isUnproven = isProof ? nil : true
             changes.append(try .putJSON(name, cut))
         }
         if let owner = snapshot.owner, owner.value.identity == node {
@@ -256,7 +274,7 @@ extension VolumeInstance {
         startingEpoch = epoch
         defer { startingEpoch = nil }
         if !path.isRegistered {
-            guard await path.restorePath() else {
+            guard await path.restorePath(mayRegister: true) else {
                 throw NodeError("this node has no path to the LUN")
             }
         }
@@ -269,13 +287,19 @@ extension VolumeInstance {
                 metadata: ["error": "\(error)", "epoch": "\(epoch)"])
             Task { await self?.send(.coordinatorFailed(epoch)) }
         }
-        let host = try await Blocking.run {
-            try CoordinatorHost(
-                device: device, kind: kind, epoch: epoch, mark: mark, attached: telling,
-                log: log, onFailure: onFailure)
+        let host: CoordinatorHost
+        do {
+            host = try await Blocking.run {
+                try CoordinatorHost(
+                    device: device, kind: kind, epoch: epoch, mark: mark, attached: telling,
+                    log: log, onFailure: onFailure)
+            }
+        } catch let error as HostFileSystemError where error.code == .inputOutput {
+            failedMounts.insert(epoch)
+            throw error
         }
         guard member.coordinatedEpoch == epoch, !abandonedEpochs.contains(epoch) else {
-            try await Blocking.run { try host.abandon() }
+            _ = try await Blocking.run { try host.abandon(onCleared: {}) }
             throw NodeError("the epoch was given up while it was mounted")
         }
         self.host = host
@@ -310,18 +334,37 @@ extension VolumeInstance {
             try? await Task.sleep(for: .milliseconds(20))
         }
         guard startingEpoch != epoch else { return false }
-        guard let host, host.epoch == epoch else { return host == nil }
+        guard let host, host.epoch == epoch else {
+            return host == nil && !(failedMounts.contains(epoch) && path.hasReservations)
+        }
         forgetHost()
-        let log = log
         do {
-            try await Blocking.run { try host.abandon() }
-            return true
+            hangingEpochs.insert(epoch)
+            let end = try await Blocking.run {
+                try host.abandon { [weak self] in
+                    Task { await self?.cleared(epoch) }
+                }
+            }
+            switch end {
+            case .hangs:
+                log.warning("what was given up hangs: the path to the LUN does not answer")
+                return false
+            case .unmounted(let hasFailed):
+                hangingEpochs.remove(epoch)
+                // What only the path gave up, the target may still have: a fence ends that.
+                return !hasFailed || !path.hasReservations
+            }
         } catch {
             log.warning(
                 "what was given up is not proven to be unmounted", metadata: ["error": "\(error)"])
             return false
         }
     }
+
+    private func cleared(_ epoch: Epoch) { hangingEpochs.remove(epoch) }
+
+    /// Whether this node's path may be given a new key: nothing that it coordinated is on its way.
+    var mayRegister: Bool { member.mayRegister && hangingEpochs.isEmpty && startingEpoch == nil }
 
     func forgetHost() {
         host = nil

@@ -146,13 +146,14 @@ extension VolumeInstance {
         let shown = context.path(of: record.name)
         try MountPoint.make(shown)
         let (name, link, log, mounted, path) = (record.name, link, log, mounted, path)
+        let pathGuard = InstancePathGuard(self)
         let hasPath = path.isRegistered
         // States come one after the other, in their order.
         let (states, changes) = AsyncStream.makeStream(of: MountState.self)
         let mount = try await Blocking.run {
             try VolumeMount(
                 device: path.device, path: shown, source: name, root: root, link: link,
-                pathGuard: path, hasPath: hasPath, log: log, onState: { changes.yield($0) },
+                pathGuard: pathGuard, hasPath: hasPath, log: log, onState: { changes.yield($0) },
                 onEnd: { reason in
                     log.notice("the volume's mount has ended", metadata: ["reason": "\(reason)"])
                     mounted.end()
@@ -180,7 +181,7 @@ extension VolumeInstance {
 
     /// Others have fenced this node while it lived: what it had open is lost, and it begins again.
     func loseEverything() async {
-        link.disconnect()
+        link.loseEverything()
         context.events.note(
             .opensLost, .error, volume: record.name, cause: "this node was fenced",
             outcome: "files that were open answer EIO",

@@ -28,6 +28,10 @@ actor VolumeInstance {
     var startingEpoch: Epoch?
     /// Epochs of this node's that were given up, also while they were being mounted.
     var abandonedEpochs: Set<Epoch> = []
+    /// Those whose mount could not be written to.
+    var failedMounts: Set<Epoch> = []
+    /// Those whose mount is not proven to be gone.
+    var hangingEpochs: Set<Epoch> = []
     private var problem: String?
     private var shownState: MountState?
     /// What the last fence lacked, so that it is told once.

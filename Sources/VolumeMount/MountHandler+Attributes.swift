@@ -66,7 +66,7 @@ extension MountHandler {
         while true {
             let (before, isUnreported, times, generation) = state.withLock { state in
                 (
-                    state.filter.ownSizeBytes(handle), state.filter.hasUnreportedWrites(handle),
+                    state.filter.ownSize(handle), state.filter.hasUnreportedWrites(handle),
                     state.timesUnderWay[handle], state.coordinatorGeneration
                 )
             }
@@ -74,15 +74,16 @@ extension MountHandler {
             if isUnreported { await reportWrites(handle) }
             switch await ask(.attributes(handle)).result {
             case .attributes(var attributes):
-                let (after, isCurrent) = state.withLock { state in
+                let (own, hasEnded, isCurrent) = state.withLock { state in
                     (
                         state.filter.ownSizeBytes(handle),
+                        state.filter.hasOwnSizeEnded(handle, since: before),
                         state.coordinatorGeneration == generation
                     )
                 }
                 // What was given back to a coordinator that is no more may not be in it either.
-                if (before != nil && after == nil) || !isCurrent { continue }
-                if let after { attributes.sizeBytes = max(attributes.sizeBytes, after) }
+                if hasEnded || !isCurrent { continue }
+                if let own { attributes.sizeBytes = max(attributes.sizeBytes, own) }
                 nodes.remember(handle, attributes)
                 return .success(attributes)
             case .failed(.stale):

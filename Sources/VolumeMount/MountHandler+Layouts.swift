@@ -43,6 +43,9 @@ extension MountHandler {
     ) async -> Bool {
         await takeTurn(file)
         defer { endTurn(file) }
+        if state.withLock({ $0.filter.isUnsettled(file) }), await returnGrowth(file) != nil {
+            return false
+        }
         guard let request = state.withLock({ $0.filter.growthRequest(file) }) else { return false }
         let ahead = state.withLock { state in
             let last = state.growthAheadBytes[file] ?? 0
@@ -66,6 +69,11 @@ extension MountHandler {
     func report(_ file: FileIndex) async -> ErrorCode? {
         await takeTurn(file)
         defer { endTurn(file) }
+        return await returnGrowth(file)
+    }
+
+    /// In the file's turn.
+    private func returnGrowth(_ file: FileIndex) async -> ErrorCode? {
         let handle = state.withLock { $0.filter.handle(of: file) }
         let report = await withCheckedContinuation { continuation in
             let ended = state.withLock { state in

@@ -69,6 +69,8 @@ struct MemberFixture {
         switch action {
         case .attach:
             records.attachments[node] = .init(incarnation: me.incarnation, hasPath: true)
+            // What an action changed in the records comes before its end.
+            send(.records(records), to: node)
             send(.attached(true), to: node)
         case .fence(let victim, let scope):
             if provesFences {

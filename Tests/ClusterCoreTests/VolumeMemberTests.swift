@@ -108,10 +108,40 @@ import VolumeModel
         fixture.open = []
         fixture.send(.abandoned(Epoch(1), isProven: false), to: "a")
         #expect(fixture.open.map(\.action) == [.resign(Epoch(1), .failed)])
+        #expect(fixture.members["a"]?.mayRegister == false)
         fixture.records.owner?.phase = .failed
         fixture.open = []
         fixture.tell()
         #expect(fixture.open.map(\.action) == [.fence(fixture.identity("a"), .path)])
+        #expect(fixture.members["a"]?.mayRegister == false)
+        fixture.settle()
+        #expect(fixture.members["a"]?.mayRegister == true)
+    }
+
+    /// What was proven to be over is over before the record says so.
+    @Test func aProvenEndLeavesThePathToItsNode() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        #expect(fixture.members["a"]?.mayRegister == false)
+        #expect(fixture.members["b"]?.mayRegister == true)
+        fixture.send(.coordinatorFailed(Epoch(1)), to: "a")
+        #expect(fixture.members["a"]?.mayRegister == false)
+        fixture.send(.abandoned(Epoch(1), isProven: true), to: "a")
+        #expect(fixture.members["a"]?.mayRegister == true)
+    }
+
+    /// A fenced life's last epoch is over before the next life has a key.
+    @Test func nobodyAttachesWhileWhatItCoordinatedMayStillSend() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        fixture.records.attachments["a"] = nil
+        fixture.records.owner?.phase = .fenced
+        fixture.tell(except: ["b"])
+        fixture.open = []
+        fixture.send(.lostEverything, to: "a")
+        #expect(fixture.open.isEmpty)
+        fixture.send(.abandoned(Epoch(1), isProven: false), to: "a")
+        #expect(fixture.open.map(\.action).contains(.attach))
     }
 
     @Test func aMoveHandsOver() {

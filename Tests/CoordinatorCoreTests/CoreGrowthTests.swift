@@ -60,6 +60,23 @@ struct CoreGrowthTests {
         #expect(fixture.core.taskCount == 0)
     }
 
+    /// The network may deliver a request again long after its answer: it does not end the growth that
+    /// was given out after it.
+    @Test func aLateCopyOfItsReturnEndsNoOther() throws {
+        let fixture = Fixture()
+        try fixture.grow(node1, file, blocks: 0, by: 8)
+        let nothing = ByteRange(start: 0, end: 0)
+        let back = Operation.layoutReturn(file, nothing, WriteReport(grownSizeBytes: 2 * block))
+        let settling = fixture.request(node1, 100, slot: 0, back)
+        try fixture.end(settling, .performed(.done, sizeBytes: 2 * block))
+        try fixture.grow(node1, file, blocks: 2, by: 8)
+        #expect(fixture.request(node1, 100, slot: 0, back).commands.isEmpty)
+        #expect(fixture.core.files[file]?.growth?.session == node1)
+        let again = Operation.layoutReturn(file, nothing, WriteReport(grownSizeBytes: 3 * block))
+        let next = fixture.request(node1, 200, slot: 0, again)
+        #expect(next.commands == [.settle(file, WriteReport(grownSizeBytes: 3 * block))])
+    }
+
     @Test func lastCloseEndsIt() throws {
         let fixture = Fixture()
         try fixture.grow(node1, file, blocks: 1, by: 8)

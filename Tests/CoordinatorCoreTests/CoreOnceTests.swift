@@ -47,6 +47,30 @@ struct CoreOnceTests {
         #expect(again.commands == (rulesHold ? [] : [.perform(make)]))
     }
 
+    /// A node that was fenced while it lived comes back as it was: a late copy of what it sent before
+    /// is not done once more, and its caller, if there still is one, learns nothing.
+    @Test(arguments: [true, false]) func lateCopyAfterAFence(rulesHold: Bool) throws {
+        let fixture = Fixture(rules: rulesHold ? .all : .all.subtracting(.once))
+        let making = fixture.request(node1, 9, slot: 3, make)
+        _ = try fixture.end(
+            making, .performed(.entry(Fixture.entry(file, kind: .directory)), sizeBytes: nil))
+        fixture.send(.nodeForgotten(node1.name))
+        fixture.send(.sessionOpened(node1))
+        let late = fixture.request(node1, 9, slot: 3, make)
+        #expect(late.replies == (rulesHold ? [.failed(.inputOutput)] : []))
+        #expect(late.commands == (rulesHold ? [] : [.perform(make)]))
+        // What arrives for the first time now is of the life before as well, until it begins anew.
+        let rename = VolumeProtocol.Operation.unlink(
+            NameInDirectory(parent: Fixture.file(0), name: [1]))
+        #expect(
+            fixture.request(node1, 10, slot: 4, rename).replies
+                == (rulesHold ? [.failed(.inputOutput)] : []))
+        guard rulesHold else { return }
+        #expect(fixture.request(node1, 20, .reclaimed).replies == [.done])
+        #expect(fixture.request(node1, 19, slot: 5, make).replies == [.failed(.inputOutput)])
+        #expect(fixture.request(node1, 21, slot: 3, make).commands == [.perform(make)])
+    }
+
     /// Failures are answers like others.
     @Test func failuresAreKept() throws {
         let fixture = Fixture()

@@ -7,8 +7,9 @@ import Testing
     .enabled(if: MountFixture.canMount, "needs root and /dev/fuse"), .serialized,
     .timeLimit(.minutes(1)))
 struct AttributeTests {
-    @Test func extendedAttributes() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func extendedAttributes(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         try fixture.bounded { root in
             let path = root + "/x"
@@ -28,8 +29,9 @@ struct AttributeTests {
         }
     }
 
-    @Test func seekAndUnsupported() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func seekAndUnsupported(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         try fixture.bounded { root in
             let descriptor = open(root + "/s", O_RDWR | O_CREAT, 0o600)

@@ -8,17 +8,19 @@ import Testing
     .enabled(if: access("/usr/bin/fio", X_OK) == 0, "needs fio"), .serialized,
     .timeLimit(.minutes(2)))
 struct FioTests {
-    @Test(arguments: [
-        ["--rw=randwrite", "--bs=4k", "--ioengine=libaio", "--iodepth=32", "--numjobs=3"],
-        ["--rw=randrw", "--bsrange=4k-256k", "--ioengine=io_uring", "--iodepth=16"],
-        ["--rw=write", "--bs=1m", "--ioengine=libaio", "--iodepth=8"],
+    @Test(
+        arguments: MountFixture.transports,
         [
-            "--rw=randwrite", "--bs_unaligned", "--bsrange=512-70000", "--ioengine=psync",
-            "--direct=0",
-        ],
-    ])
-    func verifies(arguments: [String]) throws {
-        let fixture = try MountFixture()
+            ["--rw=randwrite", "--bs=4k", "--ioengine=libaio", "--iodepth=32", "--numjobs=3"],
+            ["--rw=randrw", "--bsrange=4k-256k", "--ioengine=io_uring", "--iodepth=16"],
+            ["--rw=write", "--bs=1m", "--ioengine=libaio", "--iodepth=8"],
+            [
+                "--rw=randwrite", "--bs_unaligned", "--bsrange=512-70000", "--ioengine=psync",
+                "--direct=0",
+            ],
+        ])
+    func verifies(transport: FUSEMountOptions.Transport, arguments: [String]) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         let all =
             [

@@ -10,7 +10,8 @@ struct LockTests {
     private static let ofdSet: Int32 = 37
     private static let ofdSetWait: Int32 = 38
 
-    private static func lock(
+    /// fcntl(2): 0, errno, or for a test what is in the way.
+    static func lock(
         _ descriptor: Int32, _ command: Int32, _ type: Int32, start: Int, length: Int
     ) -> Int32 {
         var lock = Glibc.flock()
@@ -23,8 +24,9 @@ struct LockTests {
         return result == 0 ? 0 : errno
     }
 
-    @Test func conflictsWaitsAndGrants() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func conflictsWaitsAndGrants(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         let (first, second) = try fixture.bounded { root in
             (open(root + "/l", O_RDWR | O_CREAT, 0o600), open(root + "/l", O_RDWR))
@@ -50,11 +52,11 @@ struct LockTests {
     }
 
     /// A signal ends a waiting lock: the kernel sends INTERRUPT, the handler answers EINTR.
-    @Test(arguments: [1, 2, 4])
-    func interruptEndsAWait(workers: Int) throws {
+    @Test(arguments: MountFixture.transports, [1, 2, 4])
+    func interruptEndsAWait(transport: FUSEMountOptions.Transport, workers: Int) throws {
         var options = FUSEMountOptions()
         options.workers = workers
-        let fixture = try MountFixture(options: options)
+        let fixture = try MountFixture(transport, options: options)
         defer { fixture.end() }
         signal(SIGUSR1, SIG_DFL)
         var action = sigaction()
@@ -80,8 +82,9 @@ struct LockTests {
         _ = try fixture.bounded { _ in (close(first), close(second)) }
     }
 
-    @Test func wholeFileLocks() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func wholeFileLocks(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         try fixture.bounded { root in
             let first = open(root + "/l", O_RDWR | O_CREAT, 0o600)

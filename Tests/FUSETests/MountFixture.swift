@@ -9,6 +9,11 @@ import Testing
 final class MountFixture: Sendable {
     static var canMount: Bool { geteuid() == 0 && access("/dev/fuse", R_OK | W_OK) == 0 }
 
+    /// What the tests of mounts run on: both where the kernel has FUSE over io_uring.
+    static let transports: [FUSEMountOptions.Transport] =
+        access("/sys/module/fuse/parameters/enable_uring", F_OK) == 0
+        ? [.device, .uring] : [.device]
+
     let directory: String
     let image: String
     let toy: ToyFileSystem
@@ -16,7 +21,11 @@ final class MountFixture: Sendable {
 
     var path: String { directory + "/mount" }
 
-    init(options: FUSEMountOptions = FUSEMountOptions()) throws {
+    init(
+        _ transport: FUSEMountOptions.Transport, options: FUSEMountOptions = FUSEMountOptions()
+    ) throws {
+        var options = options
+        options.transport = transport
         let unique = "covol-fuse-\(getpid())-\(UInt64.random(in: .min ... .max))"
         directory = "/tmp/" + unique
         image = "/dev/shm/" + unique
@@ -37,6 +46,7 @@ final class MountFixture: Sendable {
             rmdir(directory)
             throw error
         }
+        #expect(mount.transport == (transport == .device ? .device : .uring))
     }
 
     /// Aborts what does not end by itself.

@@ -7,8 +7,9 @@ import VolumeModel
     .enabled(if: MountFixture.canMount, "needs root and /dev/fuse"), .serialized,
     .timeLimit(.minutes(2)))
 struct MountTests {
-    @Test func metadata() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func metadata(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         #expect(fixture.mount.connectionID > 0)
         #expect(fixture.mount.flags.isSuperset(of: [.posixACL, .handleKillPrivilegesV2]))
@@ -44,11 +45,15 @@ struct MountTests {
         #expect(fixture.toy.count("rename") == 1)
     }
 
-    @Test(arguments: [FUSEMountOptions.Readdirplus.off, .automatic, .always])
-    func directories(readdirplus: FUSEMountOptions.Readdirplus) throws {
+    @Test(
+        arguments: MountFixture.transports,
+        [FUSEMountOptions.Readdirplus.off, .automatic, .always])
+    func directories(
+        transport: FUSEMountOptions.Transport, readdirplus: FUSEMountOptions.Readdirplus
+    ) throws {
         var options = FUSEMountOptions()
         options.readdirplus = readdirplus
-        let fixture = try MountFixture(options: options)
+        let fixture = try MountFixture(transport, options: options)
         defer { fixture.end() }
         let names = try fixture.bounded { root in
             for name in ["a", "eight888", "a-longer-name"] {
@@ -76,12 +81,15 @@ struct MountTests {
     }
 
     /// Aligned and not, one block and many segments, read back and compared with the image.
-    @Test(arguments: [
-        (0, 4096), (4096, 4096), (0, 1 << 20), (1 << 20, 1 << 20), (3, 5), (4095, 2),
-        (65536 - 100, 200), (1000, 1 << 20), (7, 65536), (0, 3 << 20), (12345, 2_345_678),
-    ])
-    func dataRoundTrip(offset: Int, length: Int) throws {
-        let fixture = try MountFixture()
+    @Test(
+        arguments: MountFixture.transports,
+        [
+            (0, 4096), (4096, 4096), (0, 1 << 20), (1 << 20, 1 << 20), (3, 5), (4095, 2),
+            (65536 - 100, 200), (1000, 1 << 20), (7, 65536), (0, 3 << 20), (12345, 2_345_678),
+        ])
+    func dataRoundTrip(transport: FUSEMountOptions.Transport, range: (Int, Int)) throws {
+        let (offset, length) = range
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         try fixture.bounded { root in
             let descriptor = open(root + "/data", O_RDWR | O_CREAT, 0o600)
@@ -103,8 +111,9 @@ struct MountTests {
         if length % 2 == 1 { #expect(state.2 > 0) }
     }
 
-    @Test func directAndDurableWrites() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func directAndDurableWrites(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         try fixture.bounded { root in
             let descriptor = open(root + "/direct", O_RDWR | O_CREAT | openDirect | O_DSYNC, 0o600)
@@ -120,8 +129,9 @@ struct MountTests {
         }
     }
 
-    @Test func privateMappingWorksSharedDoesNot() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func privateMappingWorksSharedDoesNot(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         try fixture.bounded { root in
             let descriptor = open(root + "/mapped", O_RDWR | O_CREAT, 0o600)
@@ -138,8 +148,9 @@ struct MountTests {
         }
     }
 
-    @Test func unmountWhileBusyThenLazily() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func unmountWhileBusyThenLazily(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         let descriptor = try fixture.bounded { open($0 + "/busy", O_RDWR | O_CREAT, 0o600) }
         do {
@@ -154,8 +165,9 @@ struct MountTests {
         #expect(eventually { fixture.toy.state.withLock { $0.endings } == [.unmounted] })
     }
 
-    @Test func movesWhileOpen() throws {
-        let fixture = try MountFixture()
+    @Test(arguments: MountFixture.transports)
+    func movesWhileOpen(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try MountFixture(transport)
         defer { fixture.end() }
         let other = fixture.directory + "/other"
         try #require(mkdir(other, 0o755) == 0)

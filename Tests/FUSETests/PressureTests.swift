@@ -7,16 +7,23 @@ import Testing
     .enabled(if: MountFixture.canMount, "needs root and /dev/fuse"), .serialized,
     .timeLimit(.minutes(2)))
 struct PressureTests {
-    private func fixture() throws -> MountFixture {
+    private func fixture(_ transport: FUSEMountOptions.Transport) throws -> MountFixture {
         var options = FUSEMountOptions()
         options.workers = 2
         options.slotsPerWorker = 2
-        return try MountFixture(options: options)
+        return try MountFixture(transport, options: options)
+    }
+
+    /// How many of `count` requests the handler gets while it answers none: those that have a slot, or,
+    /// on io_uring, all that the reserve of entries takes.
+    private func heldCount(_ transport: FUSEMountOptions.Transport, of count: Int) -> Int {
+        transport == .uring ? count : 4
     }
 
     /// Metadata is served while every slot is held; afterwards all parked requests are, unharmed.
-    @Test func metadataPassesHeldSlots() throws {
-        let fixture = try fixture()
+    @Test(arguments: MountFixture.transports)
+    func metadataPassesHeldSlots(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try fixture(transport)
         defer { fixture.end() }
         let descriptor = try fixture.bounded { root in
             let descriptor = open(root + "/p", O_RDWR | O_CREAT, 0o600)
@@ -31,7 +38,8 @@ struct PressureTests {
                 outcome.set(pwrite(descriptor, block, 4096, off_t(number * 4096)) == 4096)
             }
         }
-        #expect(eventually { fixture.toy.state.withLock { $0.heldSlots.count == 4 } })
+        let expected = heldCount(transport, of: 60)
+        #expect(eventually { fixture.toy.state.withLock { $0.heldSlots.count == expected } })
         for _ in 0..<20 {
             try fixture.bounded(seconds: 5) { root in
                 var status = stat()
@@ -45,8 +53,8 @@ struct PressureTests {
         fixture.toy.state.withLock { $0.heldSlots = [] }
         for slot in held { slot.replyError(.busy) }
         let results = writers.map { $0.wait() }
-        #expect(results.filter { $0 == false }.count == 4)
-        #expect(results.filter { $0 == true }.count == 56)
+        #expect(results.filter { $0 == false }.count == expected)
+        #expect(results.filter { $0 == true }.count == 60 - expected)
         try fixture.bounded { _ in
             var block = [UInt8](repeating: 0, count: 4096)
             for number in 0..<60 where results[number] == true {
@@ -83,11 +91,13 @@ struct PressureTests {
         }
     }
 
-    @Test func recoversFromBeingFull() throws {
-        let fixture = try fixture()
+    @Test(arguments: MountFixture.transports)
+    func recoversFromBeingFull(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try fixture(transport)
         defer { fixture.end() }
         let writers = try overfill(fixture)
-        #expect(eventually { fixture.toy.state.withLock { $0.heldSlots.count == 4 } })
+        let expected = heldCount(transport, of: 48)
+        #expect(eventually { fixture.toy.state.withLock { $0.heldSlots.count == expected } })
         usleep(300_000)
         let held = fixture.toy.state.withLock { state in
             state.holdsData = false
@@ -96,8 +106,8 @@ struct PressureTests {
         }
         for slot in held { slot.replyError(.busy) }
         let results = writers.map { $0.wait() }
-        #expect(results.filter { $0 == 1 << 20 }.count == 44)
-        #expect(results.filter { $0 == -1 }.count == 4)
+        #expect(results.filter { $0 == 1 << 20 }.count == 48 - expected)
+        #expect(results.filter { $0 == -1 }.count == expected)
         try fixture.bounded { root in
             for file in 0..<3 {
                 let descriptor = open(root + "/f\(file)", O_RDWR)
@@ -112,11 +122,13 @@ struct PressureTests {
     }
 
     /// No worker reads its device any more; the end is noticed nevertheless.
-    @Test func abortOfAHungMount() throws {
-        let fixture = try fixture()
+    @Test(arguments: MountFixture.transports)
+    func abortOfAHungMount(transport: FUSEMountOptions.Transport) throws {
+        let fixture = try fixture(transport)
         defer { fixture.end() }
         let writers = try overfill(fixture)
-        #expect(eventually { fixture.toy.state.withLock { $0.heldSlots.count == 4 } })
+        let expected = heldCount(transport, of: 48)
+        #expect(eventually { fixture.toy.state.withLock { $0.heldSlots.count == expected } })
         usleep(300_000)
         try fixture.mount.abort()
         for writer in writers { #expect(writer.wait() == -1) }

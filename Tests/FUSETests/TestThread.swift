@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -16,8 +17,15 @@ enum TestThread {
     }
 
     @discardableResult
-    static func start(_ run: @escaping @Sendable () -> Void) -> pthread_t {
-        let box = Unmanaged.passRetained(Body(run))
+    static func start(
+        on processor: Int? = nil, _ run: @escaping @Sendable () -> Void
+    ) -> pthread_t {
+        let box = Unmanaged.passRetained(
+            Body {
+                let pinned = processor.map { covol_fuse_pin_thread(UInt32($0)) }
+                precondition(pinned == nil || pinned == 0, "no such CPU")
+                run()
+            })
         var thread = pthread_t()
         let result = pthread_create(
             &thread, nil,

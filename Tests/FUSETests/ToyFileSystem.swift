@@ -27,6 +27,8 @@ final class ToyFileSystem: FUSEHandler, @unchecked Sendable {
         var requests: [String: Int] = [:]
         var waitingLocks: [UInt64: (node: UInt64, lock: FUSELock, port: FUSEReplyPort)] = [:]
         var holdsData = false
+        /// A node whose data requests get no answer; 0 is none.
+        var holdsNode: UInt64 = 0
         var heldSlots: [FUSESlot] = []
         var endings: [FUSEEndReason] = []
         var submits = 0
@@ -92,7 +94,7 @@ final class ToyFileSystem: FUSEHandler, @unchecked Sendable {
     }
 
     func received(read request: FUSEReadRequest, context: FUSEContext, slot: FUSESlot) {
-        if hold(slot) { return }
+        if hold(slot, context.nodeID) { return }
         let size = state.withLock { $0.files[context.nodeID]?.attributes.sizeBytes ?? 0 }
         guard request.offsetBytes < size else {
             slot.replyRead(bufferOffset: 0, length: 0)
@@ -113,7 +115,7 @@ final class ToyFileSystem: FUSEHandler, @unchecked Sendable {
     }
 
     func received(write request: FUSEWriteRequest, context: FUSEContext, slot: FUSESlot) {
-        if hold(slot) { return }
+        if hold(slot, context.nodeID) { return }
         precondition(UInt(bitPattern: slot.buffer.baseAddress!) % 4096 == 0, "payload is unaligned")
         let end = request.offsetBytes + UInt64(request.sizeBytes)
         guard end <= Self.fileMaximumBytes else {
@@ -185,11 +187,12 @@ final class ToyFileSystem: FUSEHandler, @unchecked Sendable {
         for slot in slots { slot.replyError(.notConnected) }
     }
 
-    /// While ``State/holdsData`` is set, keeps data requests without an answer.
-    private func hold(_ slot: FUSESlot) -> Bool {
+    /// While ``State/holdsData`` is set, or the node is held, keeps data requests without an answer.
+    private func hold(_ slot: FUSESlot, _ node: UInt64) -> Bool {
         state.withLock { state in
-            if state.holdsData { state.heldSlots.append(slot) }
-            return state.holdsData
+            let holds = state.holdsData || state.holdsNode == node
+            if holds { state.heldSlots.append(slot) }
+            return holds
         }
     }
 

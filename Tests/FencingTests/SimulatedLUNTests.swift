@@ -144,6 +144,22 @@ struct SimulatedLUNTests {
         #expect(attachment.fenceProblem == nil)
     }
 
+    /// What a node looks at before it takes its path back.
+    @Test func aPathKnowsWhetherItHasItsKey() throws {
+        let lun = try SimulatedFixture()
+        let node2 = lun.path("node2")
+        #expect(try !node2.isRegistered(victim))
+        _ = try lun.path("node1").attach(own)
+        _ = try node2.attach(victim)
+        #expect(try node2.isRegistered(victim))
+        let both = VolumeReservations(paths: node2.paths + lun.path("node1").paths)
+        #expect(try !both.isRegistered(victim), "one of two paths lacks it")
+        #expect(lun.path("node1").fence.fence(victims: [victim], own: own).isProven)
+        #expect(try !node2.isRegistered(victim))
+        try lun.control(#"{"command":"fault","path":"node2","kind":"fail"}"#)
+        #expect(throws: FenceError.self) { try node2.isRegistered(victim) }
+    }
+
     @Test func ownPathThatFailsProvesNothing() throws {
         let lun = try SimulatedFixture()
         _ = try lun.path("node1").attach(own)

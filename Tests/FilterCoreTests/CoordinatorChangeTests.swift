@@ -123,6 +123,27 @@ import VolumeProtocol
         #expect(fixture.filter.ownSizeBytes(fixture.handle) == nil)
     }
 
+    /// An answer may be older than a recall that came before it arrived, also of a growth that was taken
+    /// up only while the answer was on its way.
+    @Test func aSizeAskedForBeforeTheEndOfAGrowthIsAskedForAgain() throws {
+        let fixture = FilterFixture()
+        fixture.grow(1, visible: 0, blocks: 8)
+        let token = try #require(fixture.write(0, 100).token)
+        fixture.end(token)
+        let (filter, handle) = (fixture.filter, fixture.handle)
+        #expect(!filter.hasOwnSizeEnded(handle, since: filter.ownSize(handle)))
+        let whileHeld = filter.ownSize(handle)
+        _ = try #require(fixture.recall(.everything, 2))
+        #expect(fixture.filter.hasOwnSizeEnded(handle, since: whileHeld))
+        fixture.filter.leaveCoordinator()
+        let beforeItIsTakenUp = fixture.filter.ownSize(handle)
+        fixture.filter.takeUp(fixture.file)
+        #expect(!fixture.filter.hasOwnSizeEnded(handle, since: beforeItIsTakenUp))
+        _ = try #require(fixture.recall(.everything, 1))
+        #expect(fixture.filter.hasOwnSizeEnded(handle, since: beforeItIsTakenUp))
+        #expect(!fixture.filter.hasOwnSizeEnded(handle, since: fixture.filter.ownSize(handle)))
+    }
+
     @Test func heldGrowthIsClaimed() throws {
         let fixture = FilterFixture()
         fixture.grow(1, visible: 0, blocks: 8)

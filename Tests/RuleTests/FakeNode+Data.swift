@@ -34,6 +34,7 @@ extension FakeNode {
 
     /// Nil: the coordinator wants the data instead.
     func grow(_ file: NodeFile, _ range: ByteRange) async throws -> LayoutGrant? {
+        if state.withLock({ $0.filter.isUnsettled(file.index) }) { try await returnGrowth(file) }
         guard let request = state.withLock({ $0.filter.growthRequest(file.index) }) else {
             return nil
         }

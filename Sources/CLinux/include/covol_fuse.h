@@ -27,8 +27,56 @@ int covol_fuse_device(const char *path, uint32_t *minor);
 // Writes one reply: `error` is 0 or a negative errno. 0, or -errno of writev(2).
 int covol_fuse_reply(int fd, uint64_t unique, int32_t error, const void *data, size_t length);
 
+// FUSE over io_uring (Linux 6.14, Documentation/filesystems/fuse/fuse-io-uring.rst): newer than the
+// headers that this is built with. What an entry's first part holds:
+struct covol_fuse_ring_header {
+    // struct fuse_in_header; in an answer struct fuse_out_header.
+    uint8_t in_out[128];
+    // The request's first argument.
+    uint8_t operation[128];
+    uint64_t flags;
+    uint64_t commit_id;
+    // Of the second part: all other arguments; in an answer all of them.
+    uint32_t payload_bytes;
+    uint32_t padding;
+    uint64_t reserved;
+};
+
+// What a submission entry of 128 bytes carries in its command area.
+struct covol_fuse_ring_command {
+    uint64_t flags;
+    uint64_t commit_id;
+    uint16_t queue;
+    uint8_t padding[6];
+};
+
+static const uint32_t covol_fuse_ring_register = 1;
+static const uint32_t covol_fuse_ring_commit_and_fetch = 2;
+static const size_t covol_fuse_ring_operation_offset = 128;
+static const size_t covol_fuse_ring_commit_id_offset = 264;
+static const size_t covol_fuse_ring_payload_bytes_offset = 272;
+static const size_t covol_fuse_ring_header_bytes = 288;
+
+// Has the kernel send `count` requests of opcode FUSE_NOTIFY_REPLY, numbered from `unique` on in
+// steps of 2, to the queue of `processor`, where the calling thread runs meanwhile. `node` is a
+// regular file's. 0, or -errno.
+int covol_fuse_nudge(int fd, unsigned processor, uint64_t node, uint64_t unique, unsigned count);
+
+// Memory of a file without a name, mapped twice: what is written at one address is read at the
+// other. Neither is in a core dump or a child. `*file` is the file. 0, or -errno.
+int covol_fuse_map_twice(size_t length, void **first, void **second, int *file);
+
+// Has `length` bytes at `address`, of a mapping of `file`, show those of the file at `offset`.
+int covol_fuse_remap(void *address, size_t length, int file, size_t offset);
+
 // Marks the calling thread as one that memory reclaim must not wait for (PR_SET_IO_FLUSHER).
 int covol_fuse_io_flusher(void);
+
+// Has the calling thread run on one CPU only.
+int covol_fuse_pin_thread(unsigned processor);
+
+// The bytes that this process has allocated and not freed (mallinfo2(3)).
+size_t covol_fuse_heap_bytes(void);
 
 // Names the calling thread, of which 15 bytes are kept, and blocks every signal in it.
 void covol_fuse_prepare_thread(const char *name);

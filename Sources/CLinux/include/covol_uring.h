@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 
 struct io_uring;
 
@@ -18,6 +19,8 @@ struct covol_completion {
 static const uint32_t covol_ring_clamp = 1U << 4;
 static const uint32_t covol_ring_submit_all = 1U << 7;
 static const uint32_t covol_ring_coop_taskrun = 1U << 8;
+// Submission entries of 128 bytes, for commands (Linux 5.19).
+static const uint32_t covol_ring_sqe128 = 1U << 10;
 static const uint32_t covol_ring_single_issuer = 1U << 12;
 static const uint32_t covol_ring_defer_taskrun = 1U << 13;
 
@@ -40,6 +43,19 @@ int covol_ring_poll_broken(struct io_uring *ring, int fd, uint64_t user_data);
 // Ends the operation that was queued with `target`, which then completes with -ECANCELED.
 int covol_ring_cancel(struct io_uring *ring, uint64_t target, uint64_t user_data);
 int covol_ring_nop(struct io_uring *ring, uint64_t user_data);
+// Completes with -ETIME after `timeout`, which must stay until the submit.
+struct covol_timeout {
+    int64_t seconds;
+    int64_t nanoseconds;
+};
+int covol_ring_timeout(struct io_uring *ring, const struct covol_timeout *timeout,
+                       uint64_t user_data);
+// The commands of FUSE over io_uring, on a ring of 128-byte entries: see covol_fuse.h. The two
+// parts are those of the entry, which keeps them; the array itself must stay until the submit.
+int covol_ring_fuse_register(struct io_uring *ring, int fd, unsigned queue,
+                             const struct iovec *parts, uint64_t user_data);
+int covol_ring_fuse_commit(struct io_uring *ring, int fd, unsigned queue, uint64_t commit_id,
+                           uint64_t user_data);
 
 // Submit; wait for `wait` completions; or only run what is deferred. The number submitted, or -errno.
 int covol_ring_submit(struct io_uring *ring);

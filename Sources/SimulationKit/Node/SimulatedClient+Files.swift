@@ -149,20 +149,19 @@ extension SimulatedClient {
             done(known.sizeBytes)
             return
         }
-        let before = filter.ownSizeBytes(file.handle)
+        let before = filter.ownSize(file.handle)
         let asked = linkGeneration
         call(.attributes(file.handle)) { [self] result, _ in
             guard case .attributes(let attributes) = result else {
                 done(nil)
                 return
             }
-            let after = filter.ownSizeBytes(file.handle)
             // What was given back to a coordinator that is no more may not be in the next one's answer.
-            if before != nil && after == nil || asked != linkGeneration {
+            if filter.hasOwnSizeEnded(file.handle, since: before) || asked != linkGeneration {
                 size(file, done)
                 return
             }
-            done(max(attributes.sizeBytes, after ?? 0))
+            done(max(attributes.sizeBytes, filter.ownSizeBytes(file.handle) ?? 0))
         }
     }
 

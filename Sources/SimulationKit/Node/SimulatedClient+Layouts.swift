@@ -40,53 +40,76 @@ extension SimulatedClient {
         _ file: OpenFile, _ range: ByteRange, _ done: @escaping (Bool) -> Void
     ) {
         takeTurn(file) { [self] in
-            guard let request = filter.growthRequest(file.index) else {
-                endTurn(file)
-                done(false)
+            guard filter.isUnsettled(file.index) else {
+                requestGrowth(file, range, done)
                 return
             }
-            let ahead = UInt64(simulation.random.below(4)) * Limits.blockSizeBytes
-            let asked = linkGeneration
-            call(
-                .layoutGrow(
-                    file.handle, ByteRange(start: range.startBytes, end: range.endBytes + ahead))
-            ) { [self] result, _ in
-                var isTaken = false
-                if case .growth(let grant) = result, isCurrent(asked) {
-                    isTaken = filter.apply(
-                        grant, to: file.index, asGrowth: true, request: request)
-                    simulation.trace(
-                        host.name,
-                        "\(isTaken ? "takes" : "drops") growth of \(file.handle) \(grant.range)")
+            returnGrowth(file) { [self] error in
+                if error == nil {
+                    requestGrowth(file, range, done)
+                } else {
+                    endTurn(file)
+                    done(false)
                 }
-                endTurn(file)
-                done(isTaken)
             }
+        }
+    }
+
+    /// In the file's turn, which it ends.
+    private func requestGrowth(
+        _ file: OpenFile, _ range: ByteRange, _ done: @escaping (Bool) -> Void
+    ) {
+        guard let request = filter.growthRequest(file.index) else {
+            endTurn(file)
+            done(false)
+            return
+        }
+        let ahead = UInt64(simulation.random.below(4)) * Limits.blockSizeBytes
+        let asked = linkGeneration
+        call(
+            .layoutGrow(
+                file.handle, ByteRange(start: range.startBytes, end: range.endBytes + ahead))
+        ) { [self] result, _ in
+            var isTaken = false
+            if case .growth(let grant) = result, isCurrent(asked) {
+                isTaken = filter.apply(
+                    grant, to: file.index, asGrowth: true, request: request)
+                simulation.trace(
+                    host.name,
+                    "\(isTaken ? "takes" : "drops") growth of \(file.handle) \(grant.range)")
+            }
+            endTurn(file)
+            done(isTaken)
         }
     }
 
     /// Gives a file's growth and its unreported writes to the coordinator.
     func report(_ file: OpenFile, _ done: @escaping (ErrorCode?) -> Void) {
         takeTurn(file) { [self] in
-            lastTicket += 1
-            let ticket = RecallTicket(number: lastTicket)
-            tickets[ticket] = { [self] report in
-                if report.isEmpty {
-                    endTurn(file)
-                    done(nil)
-                    return
-                }
-                call(.layoutReturn(file.handle, ByteRange(start: 0, end: 0), report)) {
-                    [self] result, _ in
-                    filter.growthReturned(file.index)
-                    endTurn(file)
-                    if case .failed(let error) = result { done(error) } else { done(nil) }
-                }
+            returnGrowth(file) { [self] error in
+                endTurn(file)
+                done(error)
             }
-            let ended = filter.returnGrowth(
-                file.index, ticket: ticket, nowNanoseconds: host.clock)
-            if let ended { answer([ended]) }
         }
+    }
+
+    /// In the file's turn.
+    private func returnGrowth(_ file: OpenFile, _ done: @escaping (ErrorCode?) -> Void) {
+        lastTicket += 1
+        let ticket = RecallTicket(number: lastTicket)
+        tickets[ticket] = { [self] report in
+            if report.isEmpty {
+                done(nil)
+                return
+            }
+            call(.layoutReturn(file.handle, ByteRange(start: 0, end: 0), report)) {
+                [self] result, _ in
+                filter.growthReturned(file.index)
+                if case .failed(let error) = result { done(error) } else { done(nil) }
+            }
+        }
+        let ended = filter.returnGrowth(file.index, ticket: ticket, nowNanoseconds: host.clock)
+        if let ended { answer([ended]) }
     }
 
     private func takeTurn(_ file: OpenFile, _ body: @escaping () -> Void) {

@@ -301,22 +301,27 @@ extension SimulatedHost {
         }
     }
 
-    /// Registers a new key, and says so in the attachment, before the path is used again.
+    /// Takes the path into use again: under its key, where that is still registered, else under a new
+    /// one, and says so in the attachment first.
     func restoreOwnPath(_ answer: @escaping (Bool) -> Void) {
-        guard coordinator == nil, member.coordinatedEpoch == nil else {
-            after(.milliseconds(50)) { answer(false) }
-            return
-        }
-        simulation.lastKey += 1
-        let key = simulation.lastKey
-        guard simulation.lun.register(key, node: index) else {
-            after(.milliseconds(1)) { answer(false) }
-            return
+        guard let lun = simulation.lun else { return }
+        var key = lun.paths[index].key
+        if !lun.isReserved || !lun.isRegistered(index) {
+            guard coordinator == nil, member.mayRegister else {
+                after(.milliseconds(50)) { answer(false) }
+                return
+            }
+            simulation.lastKey += 1
+            key = simulation.lastKey
+            guard lun.register(key, node: index) else {
+                after(.milliseconds(1)) { answer(false) }
+                return
+            }
         }
         let me = identity
         transact { store in
             guard let there = store.attachments[me.name], there.incarnation == me.incarnation,
-                there.key < key
+                there.key < key || there.key == key && there.hasPath
             else { return false }
             store.attachments[me.name]?.hasPath = true
             store.attachments[me.name]?.key = key
