@@ -12,7 +12,8 @@ public final class SGIOTransport: SCSITransport {
 
     /// - Parameter timeoutSeconds: the command's time. The kernel may abort it a little longer; after
     ///   twice this time the caller gets `timedOut` whatever the kernel does.
-    /// - Throws: `unsupported` where it cannot be opened or takes no SCSI commands.
+    /// - Throws: `transport` where the device is not there or does not answer, `unsupported` where it
+    ///   may not be opened.
     public init(
         device: String, timeoutSeconds: Double = FencingLimits.commandTimeoutSeconds
     ) throws(FenceError) {
@@ -21,7 +22,11 @@ public final class SGIOTransport: SCSITransport {
         // Non-blocking: the open must not wait for a drive to become ready.
         number = open(device, O_RDWR | O_CLOEXEC | O_NONBLOCK)
         guard number >= 0 else {
-            throw .unsupported("\(device) cannot be opened: \(text(ofErrno: errno))")
+            let (code, problem) = (errno, "\(device) cannot be opened: \(text(ofErrno: errno))")
+            switch code {
+            case ENXIO, ENODEV, ENOENT, EIO: throw .transport(problem)
+            default: throw .unsupported(problem)
+            }
         }
     }
 

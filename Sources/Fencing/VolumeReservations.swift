@@ -10,26 +10,50 @@ public struct VolumeReservations: Sendable {
         self.paths = paths
     }
 
-    /// The SCSI devices below `device`: itself, or the paths of a dm-multipath device.
+    /// The SCSI devices below `device` that answer now: itself, or the paths of a dm-multipath device.
     ///
-    /// - Throws: `unsupported` where one of them takes no SCSI commands.
+    /// - Throws: `unsupported` where one of them takes no SCSI commands; `transport` or `timedOut`
+    ///   where none of them answers.
     public static func ofDevice(_ device: String) throws(FenceError) -> VolumeReservations {
-        var paths: [PersistentReservations] = []
-        for path in try PathDevices.below(device) {
-            paths.append(PersistentReservations(try SGIOTransport(device: path)))
+        try ofDevices(try PathDevices.below(device)) { path throws(FenceError) in
+            PersistentReservations(try SGIOTransport(device: path))
         }
+    }
+
+    /// A dead path of several is left out. When it comes back it has no key: its first I/O ends as a
+    /// reservation conflict, and the node looks at all of them again.
+    static func ofDevices(
+        _ devices: [String], open: (String) throws(FenceError) -> PersistentReservations
+    ) throws(FenceError) -> VolumeReservations {
+        var paths: [PersistentReservations] = []
+        var lastProblem: FenceError?
+        for device in devices {
+            do throws(FenceError) {
+                let path = try open(device)
+                try check(path)
+                paths.append(path)
+            } catch {
+                switch error {
+                case .transport, .timedOut: lastProblem = error
+                default: throw error
+                }
+            }
+        }
+        if paths.isEmpty { throw lastProblem ?? .unsupported("the LUN has no path") }
         return VolumeReservations(paths: paths)
     }
 
     /// Whether this LUN can be fenced with persistent reservations; throws why not.
     public func check() throws(FenceError) {
-        for path in paths {
-            let capabilities = try path.readCapabilities()
-            if let kinds = capabilities.kinds, !kinds.contains(PersistentReservations.kind) {
-                throw .unsupported(
-                    "\(path.name): the target has no reservation of type "
-                        + "\"\(PersistentReservations.kind)\"")
-            }
+        for path in paths { try Self.check(path) }
+    }
+
+    private static func check(_ path: PersistentReservations) throws(FenceError) {
+        let capabilities = try path.readCapabilities()
+        if let kinds = capabilities.kinds, !kinds.contains(PersistentReservations.kind) {
+            throw .unsupported(
+                "\(path.name): the target has no reservation of type "
+                    + "\"\(PersistentReservations.kind)\"")
         }
     }
 

@@ -86,9 +86,7 @@ final class PathKeeper: Sendable {
             return .none
         }
         do throws(FenceError) {
-            let found = try VolumeReservations.ofDevice(device)
-            try found.check()
-            return .some(found)
+            return .some(try VolumeReservations.ofDevice(device))
         } catch {
             switch error {
             case .transport, .timedOut: throw error
@@ -101,12 +99,20 @@ final class PathKeeper: Sendable {
         }
     }
 
+    /// Which paths answer may have changed; what kind of LUN it is has not. Blocks.
+    private func look() throws {
+        let before = found.withLock { $0 }
+        if case .none = before { return }
+        let asked = try Self.reservations(of: device, context)
+        if case (.some, .none) = (before, asked) {
+            throw NodeError("\(device) had persistent reservations, and now it has none")
+        }
+        found.withLock { $0 = asked }
+    }
+
     /// Registers a new key, before anything else uses the path. Blocks.
     func register() throws -> UInt64? {
-        if case .unknown = found.withLock({ $0 }) {
-            let asked = try Self.reservations(of: device, context)
-            found.withLock { $0 = asked }
-        }
+        try look()
         guard let reservations else {
             registered.withLock { $0 = true }
             return nil
@@ -297,6 +303,7 @@ final class PathKeeper: Sendable {
     /// This path has its key, and has had it since it was registered. Blocks.
     private func hasKey() throws -> Bool {
         guard isRegistered else { return false }
+        try look()
         guard let reservations else { return true }
         guard let mine = key.withLock({ $0 }) else { return false }
         return try reservations.isRegistered(mine)

@@ -32,6 +32,33 @@ import Testing
         #expect(fence.fence(victims: [], own: own).isProven)
     }
 
+    /// Paths of a multipath device: the dead ones are left out, and looked at again later.
+    @Test func aDeadPathIsLeftOut() throws {
+        let dead = FenceError.transport("no answer")
+        let found = try VolumeReservations.ofDevices(["a", "b", "c"]) { name throws(FenceError) in
+            if name == "a" { throw dead }
+            if name == "b" { target.state.withLock { $0.before["b"] = [.failure(dead)] } }
+            return target.path(name)
+        }
+        #expect(found.paths.map(\.name) == ["c"])
+        _ = try found.attach(own)
+        let again = try VolumeReservations.ofDevices(["a", "c"]) { target.path($0) }
+        #expect(try !again.isRegistered(own))
+        _ = try again.attach(own)
+        #expect(try again.isRegistered(own))
+        #expect(throws: dead) {
+            try VolumeReservations.ofDevices(["a"]) { _ throws(FenceError) in throw dead }
+        }
+        // One that cannot do it at all is no dead path.
+        let unable = FenceError.unsupported("no SCSI")
+        #expect(throws: unable) {
+            try VolumeReservations.ofDevices(["a", "c"]) { name throws(FenceError) in
+                if name == "a" { throw unable }
+                return target.path(name)
+            }
+        }
+    }
+
     @Test func whoIsFencedCannotFence() throws {
         let fence = try attached()
         try target.path("node2a").preemptAndAbort(own: victim, victim: own)
