@@ -38,8 +38,9 @@ extension FilterCore {
         return GrowthRequest(returnCount: known.returnCount)
     }
 
-    /// Takes a grant into the map. False: it is older than a recall that has come meanwhile, or makes
-    /// no sense, and was dropped. So is growth whose `request` was made before this node gave its
+    /// Takes a grant into the map. False: it is older than a recall or another grant that has come
+    /// meanwhile, or makes no sense, and was dropped. (What a growth that came first has filled since,
+    /// an older map still shows as it was.) So is growth whose `request` was made before this node gave its
     /// growth back: the return may have ended it before it came.
     public mutating func apply(
         _ grant: LayoutGrant, to file: FileIndex, asGrowth: Bool, request: GrowthRequest? = nil
@@ -48,7 +49,7 @@ extension FilterCore {
         guard !files[slot].isLost else { return false }
         guard
             !rules.contains(.orderOfGrantAndRecall)
-                || grant.generation > files[slot].lastRecall,
+                || grant.generation > max(files[slot].lastRecall, files[slot].lastGrant),
             SectorMap.isValid(range: grant.range, extents: grant.extents)
         else {
             if asGrowth { forgetEnd(slot, from: grant.range.startBytes) }

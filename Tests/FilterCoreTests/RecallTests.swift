@@ -32,6 +32,18 @@ struct RecallTests {
         #expect(unknown?.ticket.number == 77 && unknown?.report.isEmpty == true)
     }
 
+    /// A growth that came first has been filled and given back: an older map knows nothing of that.
+    @Test func aGrantOlderThanAnotherIsDropped() throws {
+        let fixture = FilterFixture()
+        let block = Limits.blockSizeBytes
+        fixture.grow(2, visible: 0, blocks: 8)
+        fixture.end(try #require(fixture.write(0, Int(block)).token))
+        _ = try #require(fixture.returnGrowth())
+        fixture.filter.growthReturned(fixture.file)
+        #expect(!fixture.apply(1, [(.hole, 1)]))
+        #expect(fixture.apply(3, [(.written, 1)]))
+    }
+
     @Test(arguments: [true, false]) func lateGrants(rulesHold: Bool) {
         let fixture = FilterFixture(
             rules: rulesHold ? .all : .all.subtracting(.orderOfGrantAndRecall))
