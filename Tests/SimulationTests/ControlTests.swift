@@ -4,7 +4,7 @@ import VolumeModel
 
 /// A check that never fails proves nothing: each of these rules, broken, must be noticed soon. The
 /// rare ones, which need more seeds than a debug build runs in a test, are left to
-/// `make sim-controls`, which breaks all eighteen.
+/// `make sim-controls`, which breaks all of them.
 @Suite struct ControlTests {
     private static let soon = [
         "clean-before-grant", "written-before-grant", "recall-before-remap", "whole-blocks",
