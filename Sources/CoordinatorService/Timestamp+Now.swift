@@ -2,10 +2,11 @@ import Glibc
 import VolumeModel
 
 extension Timestamp {
-    /// CLOCK_REALTIME.
+    /// By the clock that the kernel stamps files with, which goes in ticks of some milliseconds: a time
+    /// ahead of it would be followed by an earlier one.
     static var now: Timestamp {
         var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
+        clock_gettime(CLOCK_REALTIME_COARSE, &time)
         return Timestamp(seconds: Int64(time.tv_sec), nanoseconds: UInt32(time.tv_nsec))
     }
 

@@ -34,7 +34,10 @@ extension HostVolume {
                 "\(device): the file system's blocks are \(statistics.blockSizeBytes) bytes, and "
                     + "a volume's must be \(Limits.blockSizeBytes)")
         }
-        if kind == .ext4 { try checkExt4Options(descriptors.root, device: device) }
+        if kind == .ext4 {
+            try checkExt4Options(descriptors.root, device: device)
+            try keepUnwrittenUnwritten(descriptors.root, device: device)
+        }
         return HostVolume(
             device: device, kind: kind, rootHandle: handle, descriptors: descriptors,
             descriptorsMaximum: descriptorsMaximum)
@@ -122,6 +125,26 @@ extension HostVolume {
             found.append(String(text.drop { $0 == "\n" }.dropFirst(2)).trimmingNewline)
         }
         return found
+    }
+
+    /// Rule recall-before-remap: a write changes the map where it writes, and nowhere else. ext4 would
+    /// rather write zeros to up to 32 KiB beside it than split an unwritten extent
+    /// (`Documentation/ABI/testing/sysfs-fs-ext4`, extent_max_zeroout_kb): what a node was told to be
+    /// unwritten would be written, for the next node to write directly.
+    private static func keepUnwrittenUnwritten(
+        _ root: Descriptor, device: String
+    ) throws(HostFileSystemError) {
+        do throws(ErrorCode) {
+            let status = try root.use { fd throws(ErrorCode) in try Self.status(fd) }
+            let name = try blockDeviceName(major: status.dev_major, minor: status.dev_minor)
+            let setting = "/sys/fs/ext4/\(name)/extent_max_zeroout_kb"
+            try writeSmallFile(setting, "0")
+            guard try readSmallFile(setting).trimmingNewline == "0" else { throw .invalid }
+        } catch {
+            throw HostFileSystemError(
+                "\(device): extent_max_zeroout_kb could not be set in /sys/fs/ext4; is /sys mounted, "
+                    + "and writable?", code: error)
+        }
     }
 
     /// Rule sole-mutator: ext4 shows its options in `/proc/fs/ext4`; XFS shows those of a mount in no

@@ -20,6 +20,16 @@ func readSmallFile(_ path: String) throws(ErrorCode) -> String {
     return String(decoding: buffer[..<length], as: UTF8.self)
 }
 
+/// Writes a setting of the kernel's (sysfs(5)).
+func writeSmallFile(_ path: String, _ text: String) throws(ErrorCode) {
+    let file = Descriptor(owning: try call(covol_block_open(path, covol_o_wronly)))
+    let bytes = Array(text.utf8)
+    let written = try file.use { fd throws(ErrorCode) in
+        try call(bytes.withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) })
+    }
+    guard written == bytes.count else { throw .inputOutput }
+}
+
 /// The kernel's name of a block device, such as `loop0`.
 func blockDeviceName(major: UInt32, minor: UInt32) throws(ErrorCode) -> String {
     var buffer = [CChar](repeating: 0, count: 4096)

@@ -46,6 +46,19 @@ struct MapTests {
         }
     }
 
+    /// What another node was told to be unwritten stays so until it is written itself.
+    @Test(arguments: VolumeFixture.kinds)
+    func aWriteConvertsItsOwnBlocksOnly(_ kind: FileSystemKind) throws {
+        try VolumeFixture.run(kind) { fixture in
+            let (volume, file) = (fixture.volume, try fixture.create("file"))
+            try volume.allocate(file, mode: [], ByteRange(start: 0, end: 13 * 4096))
+            try fixture.write(file, at: 5 * 4096, VolumeFixture.pattern(100, seed: 1))
+            let map = try fixture.map(file)
+            #expect(map.map(\.state) == [.unwritten, .written, .unwritten])
+            #expect(map.map(\.lengthBytes) == [5 * 4096, 4096, 7 * 4096])
+        }
+    }
+
     @Test(arguments: VolumeFixture.kinds)
     func comesInPieces(_ kind: FileSystemKind) throws {
         try VolumeFixture.run(kind) { fixture in
