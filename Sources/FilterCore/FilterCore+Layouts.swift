@@ -40,8 +40,8 @@ extension FilterCore {
 
     /// Takes a grant into the map. False: it is older than a recall or another grant that has come
     /// meanwhile, or makes no sense, and was dropped. (What a growth that came first has filled since,
-    /// an older map still shows as it was.) So is growth whose `request` was made before this node gave its
-    /// growth back: the return may have ended it before it came.
+    /// an older map still shows as it was.) So is growth whose `request` was made before this node gave
+    /// its growth back: the return may have ended it before it came.
     public mutating func apply(
         _ grant: LayoutGrant, to file: FileIndex, asGrowth: Bool, request: GrowthRequest? = nil
     ) -> Bool {

@@ -52,32 +52,37 @@ final class CoordinatorHost: Sendable {
     enum End {
         /// It is unmounted. `hasFailed`: something could not be written, and may still land.
         case unmounted(hasFailed: Bool)
-        /// Something hangs in the kernel, and keeps the mount; it is cleared away once it ends, which it
-        /// does with the fence of this path.
+        /// Something keeps the mount: a hanging path, which ends with its fence, or a file in use.
         case hangs
     }
 
     /// Takes everything down without making anything durable any more: whoever comes next has the
-    /// last word. Throws where the unmount is not proven. Blocks, but does not wait where the path
-    /// hangs: `onCleared` is called when that is over.
-    func abandon(onCleared: @escaping @Sendable () -> Void) throws -> End {
-        guard coordinator.abandon(timeoutSeconds: Self.patienceSeconds) else {
-            Thread.detachNewThread { [self] in
-                _ = coordinator.abandon(timeoutSeconds: .infinity)
-                try? clearAway()
-                onCleared()
-            }
-            return .hangs
+    /// last word. Blocks, but does not wait for what hangs: `onCleared` is called once the unmount is
+    /// proven after all.
+    func abandon(onCleared: @escaping @Sendable () -> Void) -> End {
+        if coordinator.abandon(timeoutSeconds: Self.patienceSeconds) {
+            leave()
+            if hasDetached() { return .unmounted(hasFailed: coordinator.hasFailed) }
         }
-        try clearAway()
-        return .unmounted(hasFailed: coordinator.hasFailed)
+        Thread.detachNewThread { [self] in
+            coordinator.stop()
+            leave()
+            while !hasDetached() { sleep(1) }
+            onCleared()
+        }
+        return .hangs
     }
 
     private static let patienceSeconds = 1.0
 
-    private func clearAway() throws {
+    private func leave() {
         try? volume.shutdown(.noLogFlush)
         volume.close()
+    }
+
+    private func hasDetached() -> Bool { (try? detach()) != nil }
+
+    private func detach() throws {
         try HostVolume.proveUnmounted(device: loop.path)
         try loop.detach()
     }
@@ -88,8 +93,7 @@ final class CoordinatorHost: Sendable {
         coordinator.stop()
         try volume.sync()
         volume.close()
-        try HostVolume.proveUnmounted(device: loop.path)
-        try loop.detach()
+        try detach()
     }
 }
 

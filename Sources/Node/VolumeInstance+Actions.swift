@@ -295,11 +295,11 @@ extension VolumeInstance {
                     log: log, onFailure: onFailure)
             }
         } catch let error as HostFileSystemError where error.code == .inputOutput {
-            failedMounts.insert(epoch)
+            if path.hasReservations { unprovenEpochs.insert(epoch) }
             throw error
         }
         guard member.coordinatedEpoch == epoch, !abandonedEpochs.contains(epoch) else {
-            _ = try await Blocking.run { try host.abandon(onCleared: {}) }
+            if try await !giveUp(host) { unprovenEpochs.insert(epoch) }
             throw NodeError("the epoch was given up while it was mounted")
         }
         self.host = host
@@ -335,29 +335,31 @@ extension VolumeInstance {
         }
         guard startingEpoch != epoch else { return false }
         guard let host, host.epoch == epoch else {
-            return host == nil && !(failedMounts.contains(epoch) && path.hasReservations)
+            return host == nil && !unprovenEpochs.contains(epoch)
         }
         forgetHost()
-        do {
-            hangingEpochs.insert(epoch)
-            let end = try await Blocking.run {
-                try host.abandon { [weak self] in
-                    Task { await self?.cleared(epoch) }
-                }
+        return (try? await giveUp(host)) ?? false
+    }
+
+    /// Takes a coordinator's mount down. True: nothing of it can land any more.
+    private func giveUp(_ host: CoordinatorHost) async throws -> Bool {
+        let epoch = host.epoch
+        hangingEpochs.insert(epoch)
+        let end = try await Blocking.run {
+            host.abandon { [weak self] in
+                Task { await self?.cleared(epoch) }
             }
-            switch end {
-            case .hangs:
-                log.warning("what was given up hangs: the path to the LUN does not answer")
-                return false
-            case .unmounted(let hasFailed):
-                hangingEpochs.remove(epoch)
-                // What only the path gave up, the target may still have: a fence ends that.
-                return !hasFailed || !path.hasReservations
-            }
-        } catch {
+        }
+        switch end {
+        case .hangs:
             log.warning(
-                "what was given up is not proven to be unmounted", metadata: ["error": "\(error)"])
+                "what was given up is not unmounted yet; does the path to the LUN answer?",
+                metadata: ["epoch": "\(epoch)"])
             return false
+        case .unmounted(let hasFailed):
+            hangingEpochs.remove(epoch)
+            // What only the path gave up, the target may still have: a fence ends that.
+            return !hasFailed || !path.hasReservations
         }
     }
 

@@ -28,8 +28,8 @@ actor VolumeInstance {
     var startingEpoch: Epoch?
     /// Epochs of this node's that were given up, also while they were being mounted.
     var abandonedEpochs: Set<Epoch> = []
-    /// Those whose mount could not be written to.
-    var failedMounts: Set<Epoch> = []
+    /// Those that ended while they were being mounted, and of which something may still land.
+    var unprovenEpochs: Set<Epoch> = []
     /// Those whose mount is not proven to be gone.
     var hangingEpochs: Set<Epoch> = []
     private var problem: String?

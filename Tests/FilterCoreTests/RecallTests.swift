@@ -33,14 +33,15 @@ struct RecallTests {
     }
 
     /// A growth that came first has been filled and given back: an older map knows nothing of that.
-    @Test func aGrantOlderThanAnotherIsDropped() throws {
-        let fixture = FilterFixture()
+    @Test(arguments: [true, false]) func aGrantOlderThanAnother(rulesHold: Bool) throws {
+        let fixture = FilterFixture(
+            rules: rulesHold ? .all : .all.subtracting(.orderOfGrantAndRecall))
         let block = Limits.blockSizeBytes
         fixture.grow(2, visible: 0, blocks: 8)
         fixture.end(try #require(fixture.write(0, Int(block)).token))
         _ = try #require(fixture.returnGrowth())
         fixture.filter.growthReturned(fixture.file)
-        #expect(!fixture.apply(1, [(.hole, 1)]))
+        #expect(fixture.apply(1, [(.hole, 1)]) == !rulesHold)
         #expect(fixture.apply(3, [(.written, 1)]))
     }
 
