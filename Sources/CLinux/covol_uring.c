@@ -169,6 +169,10 @@ int covol_ring_submit_and_get_events(struct io_uring *ring) {
     return io_uring_submit_and_get_events(ring);
 }
 
+unsigned covol_ring_ready(struct io_uring *ring) {
+    return io_uring_cq_ready(ring);
+}
+
 unsigned covol_ring_take(struct io_uring *ring, struct covol_completion *out, unsigned capacity) {
     struct io_uring_cqe *entries[64];
     unsigned count = io_uring_peek_batch_cqe(ring, entries, capacity < 64 ? capacity : 64);

@@ -20,6 +20,11 @@ enum FUSELimits {
     static let parkedPayloadMaximumBytes = 16 << 20
     /// Requests read in one pass, before finished I/O is looked at.
     static let readsPerPass = 16
+    /// How long a worker looks for the end of LUN I/O before it sleeps, with how many operations under
+    /// way at most, and how many waits it sleeps through after attempts in vain.
+    static let pollNanoseconds: UInt64 = 50_000
+    static let pollOperationsMaximum = 1
+    static let pollPauseMaximum: UInt32 = 256
     /// An abort waits so long for answers on their way to the kernel.
     static let settleMilliseconds = 500
     /// Tries of one segment that the kernel puts off.

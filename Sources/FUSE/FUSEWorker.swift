@@ -25,6 +25,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     /// Queues of the ring that ran out of entries are to be looked at.
     private var isBacklogDue = false
     private var isBroken = false
+    private var polling = FUSEPolling()
     private var end: FUSEEndReason?
     private var isEndReported = false
 
@@ -52,7 +53,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 if (isDeviceReady && !isBlocked) || !settling.isEmpty {
                     try core.ring.submitAndPoll()
                 } else {
-                    try core.ring.submitAndWait()
+                    try submitAndWait()
                 }
             } catch {
                 // The ring was checked when it was made; without it no request can be answered.
@@ -67,6 +68,18 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
             if isDeviceReady { takeRequests() }
             if end != nil { reportEnd() }
         }
+    }
+
+    private func submitAndWait() throws(ErrorCode) {
+        if polling.mayPoll(operationsInFlight: core.counts.pointee.operationsInFlight) {
+            let deadline = FUSEPolling.nowNanoseconds + FUSELimits.pollNanoseconds
+            repeat {
+                try core.ring.submitAndPoll()
+            } while !core.ring.hasCompletions && FUSEPolling.nowNanoseconds < deadline
+            polling.polled(found: core.ring.hasCompletions)
+            if core.ring.hasCompletions { return }
+        }
+        try core.ring.submitAndWait()
     }
 
     /// The end was told, every slot answered, and the kernel has let go of the ring's entries; but

@@ -27,6 +27,8 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
                     [slotCount, decoder, handler, plan = plans.isEmpty ? nil : plans[number]] in
                     // Not permitted without CAP_SYS_RESOURCE, and then done without.
                     _ = covol_fuse_io_flusher()
+                    // Where a control group forbids that CPU: anywhere.
+                    if let processor = plan?.processor { _ = covol_fuse_pin_thread(processor) }
                     let core: FUSEWorkerCore
                     do throws(ErrorCode) {
                         core = try FUSEWorkerCore(

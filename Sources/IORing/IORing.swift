@@ -82,6 +82,9 @@ public struct IORing: ~Copyable {
         try check(covol_ring_submit_and_get_events(ring))
     }
 
+    /// ``takeCompletions(_:)`` would deliver something.
+    public var hasCompletions: Bool { covol_ring_ready(ring) > 0 }
+
     /// Calls `body` for each completion that is there, and returns their number. `body` may queue new
     /// operations; it must not take completions itself.
     @discardableResult

@@ -62,6 +62,9 @@ int covol_ring_submit(struct io_uring *ring);
 int covol_ring_submit_and_wait(struct io_uring *ring, unsigned wait);
 int covol_ring_submit_and_get_events(struct io_uring *ring);
 
+// How many completions are there to be taken.
+unsigned covol_ring_ready(struct io_uring *ring);
+
 // Takes up to `capacity`, at most 64, completions out of the queue. Their number.
 unsigned covol_ring_take(struct io_uring *ring, struct covol_completion *out, unsigned capacity);
 

@@ -13,6 +13,10 @@ struct FUSERingPlan: Sendable {
     /// Further entries of the worker, for queues whose own ones are held.
     var reserve = 0
 
+    /// The CPU that all requests come from, where it is one: the worker stays there, so that it need
+    /// not be woken on another.
+    var processor: UInt32?
+
     var entryMaximum: Int { queues.reduce(reserve) { $0 + $1.entries } }
 
     /// Spreads the queues over the workers. One of a CPU that is not there gets one entry: the kernel
@@ -22,7 +26,9 @@ struct FUSERingPlan: Sendable {
             var plan = FUSERingPlan()
             let numbers = (0..<processors.possible).filter { $0 % options.workers == worker }
             guard !numbers.isEmpty else { return plan }
-            let online = numbers.count { processors.online.contains($0) }
+            let onlineNumbers = numbers.filter { processors.online.contains($0) }
+            let online = onlineNumbers.count
+            plan.processor = online == 1 ? UInt32(onlineNumbers[0]) : nil
             plan.queues = numbers.map {
                 let isOnline = processors.online.contains($0)
                 return Queue(
