@@ -137,6 +137,13 @@ extension CoordinatorCore {
         case (.layoutGet(let file, _), .mapped(let range, let extents, let size)):
             files[file]?.sizeBytes = size
             finish(id, grant(file, to: session, range, extents, size), &actions)
+        case (
+            .layoutFill(let file, _), .filled(let range, let extents, let size, let zeroed)
+        ):
+            files[file]?.sizeBytes = size
+            let answer = grant(file, to: session, range, extents, size)
+            noteFill(of: file, for: session, answer, zeroed)
+            finish(id, answer, &actions)
         case (.layoutGrow(let file, _), .mapped(let range, let extents, let size)):
             guard files[file]?.opens[session] != nil else {
                 // The session ended meanwhile, and nobody would ever give this growth back.

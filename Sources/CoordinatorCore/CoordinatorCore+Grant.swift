@@ -23,6 +23,7 @@ extension CoordinatorCore {
         layout.ranges.insert(
             knowsEnd ? ByteRange(start: granted.startBytes, end: .max) : granted)
         if !layout.ranges.isEmpty { state.layouts[session] = layout }
+        state.fill?.zeroed.remove(granted)
         files[file] = state
         return .layout(
             LayoutGrant(

@@ -14,8 +14,8 @@ extension CoordinatorCore {
         case .perform, .hide, .renameHiding:
             files = (task.operation?.changedMetadata.map(\.file) ?? [])
             if !files.isEmpty { files += task.named }
-        case .map(let file, _), .grow(let file, _, _), .settle(let file, _),
-            .removeHidden(let file):
+        case .map(let file, _), .grow(let file, _, _), .fill(let file, _),
+            .settle(let file, _), .removeHidden(let file):
             files = [file]
         case .resolve, .stat:
             files = []

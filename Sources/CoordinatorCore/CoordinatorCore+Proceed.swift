@@ -79,7 +79,10 @@ extension CoordinatorCore {
             execute(id, .map(file, range.wholeBlocks(Limits.blockSizeBytes)), .executing, &actions)
         case .layoutGrow(let file, let range):
             growOrDecline(id, session, file, range, &actions)
+        case .layoutFill(let file, let range):
+            fillOrDecline(id, session, file, range, &actions)
         default:
+            if let file = fileToSize(operation) { files[file]?.fill = nil }
             execute(id, .perform(operation), .executing, &actions)
         }
     }
@@ -173,6 +176,11 @@ extension CoordinatorCore {
             }
         }
         accept(&report, from: session, about: file)
+        takeFillBack(&report, from: session, about: file)
+        // Whatever is not given back now was used, or is nobody's to give back any more.
+        if files[file]?.opens[session] == nil, files[file]?.fill?.session == session {
+            files[file]?.fill = nil
+        }
         if !report.isEmpty { tasks[id]?.reports.append((file, report)) }
     }
 

@@ -85,6 +85,7 @@ extension CoordinatorCore {
     ) {
         guard let pending = recalls.removeValue(forKey: recall) else { return }
         var report = report
+        report.unusedFill = nil
         if pending.isMetadata {
             metadata.returned(pending.file, by: pending.session)
             report = WriteReport()

@@ -33,6 +33,7 @@ extension CoordinatorCore {
             guard var state = files[file] else { continue }
             state.opens[session] = nil
             state.layouts[session] = nil
+            if state.fill?.session == session { state.fill = nil }
             files[file] = state
             // The growth counts until the file is cut: by a task that meets it before, or by this.
             if let growth = state.growth, growth.session == session {

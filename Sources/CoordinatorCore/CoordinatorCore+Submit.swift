@@ -19,7 +19,7 @@ extension CoordinatorCore {
             adoptOpen(open, of: file, by: session)
             // Registered before it is checked, so that no unlink finds the file unused meanwhile.
             refusal = register(open, of: file, by: session)
-        case .layoutGet(let file, _), .layoutGrow(let file, _):
+        case .layoutGet(let file, _), .layoutGrow(let file, _), .layoutFill(let file, _):
             if files[file]?.opens[session] == nil { refusal = .badDescriptor }
         default:
             break
@@ -78,7 +78,8 @@ extension CoordinatorCore {
         case .attributes(let file), .open(let file, _), .read(let file, _), .seek(let file, _, _):
             [(.file(file), .shared)]
         case .setAttributes(let file, _), .release(let file, _, _), .allocate(let file, _, _),
-            .layoutGet(let file, _), .layoutGrow(let file, _), .layoutReturn(let file, _, _),
+            .layoutGet(let file, _), .layoutGrow(let file, _), .layoutFill(let file, _),
+            .layoutReturn(let file, _, _),
             .write(let file, _, _), .setExtendedAttribute(let file, _, _, _),
             .removeExtendedAttribute(let file, _), .synchronize(let file):
             [(.file(file), .exclusive)]

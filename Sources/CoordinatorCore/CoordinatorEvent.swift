@@ -83,7 +83,10 @@ public enum Command: Hashable, Sendable {
     /// Lengthens a file to the end of the range, with written zeros from `zerosFrom` (or its old end, if
     /// that comes later) on, and reads the map of the range.
     case grow(FileHandle, ByteRange, zerosFrom: UInt64)
-    /// Applies what a node reported: cuts the file to the size reached, and moves its times.
+    /// Zeroes what of the range, within the file's size, is a hole or unwritten, and reads its map.
+    case fill(FileHandle, ByteRange)
+    /// Applies what a node reported: cuts the file to the size reached, takes back what was filled in
+    /// vain, and moves its times.
     case settle(FileHandle, WriteReport)
     case stat(FileHandle)
 }
@@ -95,6 +98,8 @@ public enum CommandResult: Hashable, Sendable {
     case resolved([FileEntry?])
     /// `range` is covered by `extents`; `sizeBytes` is the file's size on the LUN.
     case mapped(range: ByteRange, extents: [Extent], sizeBytes: UInt64)
+    /// The same, and what was zeroed for it.
+    case filled(range: ByteRange, extents: [Extent], sizeBytes: UInt64, zeroed: [ByteRange])
     case attributes(FileAttributes)
     case done
     case failed(ErrorCode)

@@ -74,6 +74,10 @@ extension CoordinatorCore {
                     file: file, free: growthRange(of: file), exceptOwnLayouts: true,
                     settledGrowth: true)
             ]
+        case .layoutFill(let file, let range):
+            return [
+                FileNeeds(file: file, free: filled(file, range), exceptOwnLayouts: true)
+            ]
         case .seek(let file, _, _):
             return [
                 FileNeeds(file: file, free: files[file]?.growth.map { _ in growthRange(of: file) })
@@ -88,7 +92,8 @@ extension CoordinatorCore {
         switch operation {
         case .setAttributes(let file, let change):
             change.sizeBytes == nil ? nil : file
-        case .allocate(let file, _, _), .write(let file, _, _), .layoutGrow(let file, _):
+        case .allocate(let file, _, _), .write(let file, _, _), .layoutGrow(let file, _),
+            .layoutFill(let file, _):
             file
         case .copyRange(_, _, let target, _, _):
             target
@@ -105,6 +110,15 @@ extension CoordinatorCore {
 
     private func growthRange(of file: FileHandle) -> ByteRange {
         tail(of: file, from: .max)
+    }
+
+    /// The whole blocks of a range within the size that everybody is shown.
+    func filled(_ file: FileHandle, _ range: ByteRange) -> ByteRange {
+        let mask = Limits.blockSizeBytes - 1
+        let end = min(
+            range.wholeBlocks(Limits.blockSizeBytes).endBytes,
+            (files[file]?.visibleSizeBytes ?? 0) & ~mask)
+        return ByteRange(start: min(range.startBytes & ~mask, end), end: end)
     }
 
     private func freed(_ file: FileHandle, _ mode: UInt32, _ range: ByteRange) -> ByteRange {

@@ -15,12 +15,25 @@ struct Growth {
     var allocatedEndBytes: UInt64
 }
 
+/// Zeros that were written ahead of a session's writes. Nothing else has come near them since: no
+/// other layout of them was granted, and no write was performed for a node.
+struct Fill {
+    /// More pieces than this are not given back.
+    static let rangesMaximum = 256
+
+    var session: NodeIdentity
+    var zeroed = RangeSet()
+    /// Of the last grant.
+    var generation: LayoutGeneration
+}
+
 /// What a coordinator knows of a file that someone has open.
 struct FileState {
     var generation = LayoutGeneration(0)
     var opens: [NodeIdentity: Set<OpenID>] = [:]
     var layouts: [NodeIdentity: SessionLayout] = [:]
     var growth: Growth?
+    var fill: Fill?
     /// The last name is gone; the file lives in the private directory until its last close.
     var isHidden = false
     /// The size on the LUN, once it is known. Only the coordinator's own operations change it.

@@ -37,7 +37,7 @@ public enum IntentResolver {
             return try view.file(named: name) == file ? .takesName(name, file) : nil
         case .renameHiding(let name, let target, _):
             return try move(of: name, to: target, view)
-        case .resolve, .removeHidden, .map, .grow, .settle, .stat:
+        case .resolve, .removeHidden, .map, .grow, .fill, .settle, .stat:
             return nil
         }
     }

@@ -9,7 +9,7 @@ extension Command {
         switch self {
         case .resolve, .stat, .map: false
         case .perform(let operation): operation.isChange
-        case .hide, .renameHiding, .removeHidden, .grow, .settle: true
+        case .hide, .renameHiding, .removeHidden, .grow, .fill, .settle: true
         }
     }
 
@@ -24,7 +24,7 @@ extension Command {
     /// What a broken rule lets out early; nothing where the rules hold.
     func needsNoCommit(_ rules: SafetyRules) -> Bool {
         switch self {
-        case .map, .grow: !rules.contains(.durableBeforeGrant)
+        case .map, .grow, .fill: !rules.contains(.durableBeforeGrant)
         default: !rules.contains(.durableBeforeShown)
         }
     }
@@ -34,7 +34,7 @@ extension Operation {
     /// Changes the file system.
     var isChange: Bool {
         switch self {
-        case .synchronize, .layoutGrow: true
+        case .synchronize, .layoutGrow, .layoutFill: true
         default: needsSlot
         }
     }

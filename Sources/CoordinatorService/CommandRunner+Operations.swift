@@ -78,7 +78,7 @@ extension CommandRunner {
         case .write(let file, let offset, let flags):
             return try write(file, offset, flags, payload ?? ByteBuffer())
         case .release, .lock, .testLock, .cancelLock, .unlockOwner, .layoutGet, .layoutGrow,
-            .layoutReturn, .reclaimLayout, .reclaimLock, .reclaimed,
+            .layoutFill, .layoutReturn, .reclaimLayout, .reclaimLock, .reclaimed,
             .createUnnamed:
             preconditionFailure("served elsewhere")
         }

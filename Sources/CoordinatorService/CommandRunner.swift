@@ -120,6 +120,8 @@ final class CommandRunner: Sendable {
             return CommandOutcome(result: try map(file, range))
         case .grow(let file, let range, let zerosFrom):
             return CommandOutcome(result: try grow(file, range, zerosFrom, node))
+        case .fill(let file, let range):
+            return CommandOutcome(result: try fill(file, range))
         case .settle(let file, let report):
             return CommandOutcome(result: try settle(file, report))
         case .stat(let file):
@@ -140,7 +142,7 @@ final class CommandRunner: Sendable {
 
     /// Empties the page cache of the range, and reads the map (rules clean-before-grant,
     /// written-before-grant). A range that does not come clean is not granted.
-    private func map(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandResult {
+    func map(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandResult {
         let size = try volume.attributes(file).sizeBytes
         if rules.contains(.cleanBeforeGrant), try !volume.dropCache(file, range).isClean {
             let start = range.startBytes
@@ -161,7 +163,7 @@ final class CommandRunner: Sendable {
 
     /// A file with reflinked blocks moves others too when they are written, so none of its blocks may
     /// be written directly.
-    private func shares(_ file: FileHandle) throws(ErrorCode) -> Bool {
+    func shares(_ file: FileHandle) throws(ErrorCode) -> Bool {
         if let known = sharing.withLock({ $0[file] }) { return known }
         let shares = try volume.sharesBlocks(file)
         sharing.withLock { known in
@@ -221,6 +223,10 @@ final class CommandRunner: Sendable {
             attributes.modificationTime = .now
         }
         if report.grownSizeBytes != nil { try directory.growth.end(file) }
+        if let unused = report.unusedFill {
+            try takeBack(unused.range, of: file)
+            attributes.modificationTime = .now
+        }
         if modified != attributes.modificationTime {
             var change = AttributeChange()
             change.modificationTime = .to(modified)

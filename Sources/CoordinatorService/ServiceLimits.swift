@@ -8,4 +8,8 @@ enum ServiceLimits {
     static let sharingKnownMaximum = 65536
     /// The most that one copy moves before it answers.
     static let copyMaximumBytes: UInt64 = 16 << 20
+    /// A fill takes at most this share of the free space; where that is less than was asked for, no
+    /// more than so many bytes, as far as there are any.
+    static let fillShareOfRoom: UInt64 = 8
+    static let fillWithLittleRoomBytes: UInt64 = 64 << 10
 }

@@ -37,6 +37,8 @@ extension FilterCore {
         for slot in files.indices {
             files[slot].lastRecall = LayoutGeneration(0)
             files[slot].lastGrant = LayoutGeneration(0)
+            // The next coordinator knows nothing of it.
+            files[slot].fill = nil
         }
     }
 

@@ -151,6 +151,7 @@ extension FilterCore {
             range = ByteRange(start: min(range.startBytes, start), end: .max)
         }
         files[slot].map.remove(range)
+        if files[slot].fill?.range.overlaps(range) == true { files[slot].fill = nil }
         if let size = files[slot].sizeBytes,
             range.endBytes > size & ~(Limits.blockSizeBytes - 1)
         {

@@ -34,6 +34,8 @@ public enum WritePlan: Sendable {
     case direct(DirectToken, lunOffsetBytes: UInt64, blocksBytes: Int)
     case segments(DirectToken, [DirectSegment])
     case needsLayout(ByteRange)
+    /// Some of the blocks are holes or unwritten: directly only after they were filled.
+    case fills(ByteRange)
     /// The write lengthens the file and this node has no growth for it.
     case extends
     case redirect
@@ -125,7 +127,7 @@ extension FilterCore {
             return .needsLayout(blocks)
         }
         if first.fileEndBytes >= blocks.endBytes {
-            guard first.state == .written else { return .redirect }
+            guard first.state == .written else { return unwritten(file, first.state, blocks) }
             let token = startFlight(file, blocks, writeEndBytes: end)
             return .direct(
                 token,
@@ -138,17 +140,32 @@ extension FilterCore {
             return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
         }
         var segments: [DirectSegment] = []
-        var isWritten = true
+        var found = ExtentState.written
         map.forEachExtent(in: blocks) { extent in
-            isWritten = extent.state == .written
+            // What cannot be filled counts before what can.
+            switch extent.state {
+            case .written: break
+            case .hole, .unwritten: found = .hole
+            case .shared, .opaque:
+                found = .opaque
+                return false
+            }
             segments.append(
                 DirectSegment(
                     lunOffsetBytes: extent.lunOffsetBytes, lengthBytes: Int(extent.lengthBytes)))
-            return isWritten
+            return true
         }
-        guard isWritten else { return .redirect }
+        guard found == .written else { return unwritten(file, found, blocks) }
         let token = startFlight(file, blocks, writeEndBytes: end)
         return .segments(token, segments)
+    }
+
+    /// What a write to blocks is that are not all written (rule written-before-grant).
+    private func unwritten(
+        _ file: FileIndex, _ state: ExtentState, _ blocks: ByteRange
+    ) -> WritePlan {
+        guard state == .hole || state == .unwritten, mayFill(file, blocks) else { return .redirect }
+        return .fills(blocks)
     }
 
     /// Decides what a write that does not stay within whole blocks of the file can be; nil: its blocks

@@ -78,7 +78,8 @@ public struct FilterCore: Sendable {
         let slot = Int(index.number)
         files[slot].openCount -= 1
         guard files[slot].openCount == 0 else { return WriteReport() }
-        let report = reported(files[slot].takeReport(withGrowth: true, now: nil), of: slot)
+        var report = reported(files[slot].takeReport(withGrowth: true, now: nil), of: slot)
+        if !files[slot].isLost { report.unusedFill = files[slot].fill?.unused }
         if indexes[files[slot].handle] == index { indexes[files[slot].handle] = nil }
         files[slot] = FilterFile(handle: files[slot].handle)
         files[slot].openCount = 0
@@ -94,6 +95,7 @@ public struct FilterCore: Sendable {
         _ file: FileIndex, _ range: ByteRange, writeEndBytes: UInt64?
     ) -> DirectToken {
         files[Int(file.number)].flightCount += 1
+        if writeEndBytes != nil { files[Int(file.number)].fill?.wrote(range) }
         let flight = Flight(
             file: file, range: range, writeEndBytes: writeEndBytes, isActive: true)
         if let free = freeFlights.popLast() {

@@ -23,6 +23,9 @@ struct FilterFile: Sendable {
     /// The file's size, while a layout says it.
     var sizeBytes: UInt64?
     var growth: FilterGrowth?
+    /// The last fill that was granted, and how many were.
+    var fill: FilterFill?
+    var fillCount = 0
     /// A growth that was given back with this size, until the coordinator has confirmed it.
     var returnedSizeBytes: UInt64?
     /// How often a size that only this node knew has become the coordinator's to tell.

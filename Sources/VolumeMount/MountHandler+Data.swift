@@ -92,8 +92,8 @@ extension MountHandler {
             return
         }
         let size = Int(request.sizeBytes)
-        let (plan, lun) = state.withLock { state in
-            if state.hasLeaseEnded { return (WritePlan.redirect, state.lunUse) }
+        let (plan, lun, ahead) = state.withLock { state in
+            if state.hasLeaseEnded { return (WritePlan.redirect, state.lunUse, ByteRange?.none) }
             let plan = state.filter.planWrite(
                 request.file, offsetBytes: request.offsetBytes, lengthBytes: size)
             switch plan {
@@ -103,11 +103,12 @@ extension MountHandler {
                     DirectIO(
                         request: .write(request), slot: slot, lengthBytes: size,
                         startTick: state.tick))
+                return (plan, state.lunUse, state.filter.fillAhead(request.file))
             default:
-                break
+                return (plan, state.lunUse, nil)
             }
-            return (plan, state.lunUse)
         }
+        if let ahead { fillAhead(request.file, ahead) }
         switch plan {
         case .direct(let token, let offset, let blocks):
             zeroTail(slot, from: size, to: blocks)
@@ -125,7 +126,9 @@ extension MountHandler {
             park(.write(request), slot, attempts: attempts, file: request.file, range)
         case .extends where size >= MountLimits.growthMinimumBytes && mayPark(attempts):
             grow(request, slot, attempts: attempts)
-        case .needsLayout, .extends, .redirect:
+        case .fills(let blocks) where mayPark(attempts):
+            fill(request, slot, attempts: attempts, blocks)
+        case .needsLayout, .fills, .extends, .redirect:
             redirect(request, slot)
         }
     }
@@ -194,6 +197,28 @@ extension MountHandler {
         case .write(let request): start(request, slot, attempts: parked.attempts)
         case .none: preconditionFailure("nothing was parked")
         }
+    }
+
+    private func fill(
+        _ request: FUSEWriteRequest, _ slot: FUSESlot, attempts: Int, _ blocks: ByteRange
+    ) {
+        let (tag, handle) = state.withLock { state in
+            (
+                state.park(ParkedRequest(request: .write(request), attempts: attempts + 1)),
+                state.filter.handle(of: request.file)
+            )
+        }
+        Task {
+            if await !obtainFill(request.file, handle, blocks) {
+                state.withLock { $0.parked[tag]?.attempts = .max }
+            }
+            slot.perform(tag: tag)
+        }
+    }
+
+    private func fillAhead(_ file: FileIndex, _ range: ByteRange) {
+        let handle = state.withLock { $0.filter.handle(of: file) }
+        Task { await obtainFillAhead(file, handle, range) }
     }
 
     private func grow(_ request: FUSEWriteRequest, _ slot: FUSESlot, attempts: Int) {

@@ -64,6 +64,40 @@ extension MountHandler {
         }
     }
 
+    /// Asks for blocks within the file to be zeroed, so that they can be written directly. False: the
+    /// data go along.
+    func obtainFill(
+        _ file: FileIndex, _ handle: FileHandle, _ blocks: ByteRange
+    ) async -> Bool {
+        await takeTurn(file)
+        defer { endTurn(file) }
+        // Who had the turn before may have asked for these as well.
+        guard state.withLock({ $0.filter.needsFill(file, blocks) }) else { return true }
+        let range = state.withLock { $0.filter.fillRange(file, for: blocks) }
+        return await requestFill(file, handle, range, for: blocks)
+    }
+
+    func obtainFillAhead(_ file: FileIndex, _ handle: FileHandle, _ range: ByteRange) async {
+        await takeTurn(file)
+        defer { endTurn(file) }
+        // The file may have been closed, and its index be another's.
+        guard state.withLock({ $0.filter.index(of: handle) == file }) else { return }
+        _ = await requestFill(file, handle, range, for: range)
+    }
+
+    /// In the file's turn.
+    private func requestFill(
+        _ file: FileIndex, _ handle: FileHandle, _ range: ByteRange, for blocks: ByteRange
+    ) async -> Bool {
+        let generation = coordinatorGeneration
+        let answer = await ask(.layoutFill(handle, range))
+        guard case .layout(let grant) = answer.result else { return false }
+        return state.withLock { state in
+            state.coordinatorGeneration == generation && state.filter.index(of: handle) == file
+                && state.filter.applyFill(grant, to: file, for: blocks)
+        }
+    }
+
     /// Gives a file's growth and its unreported writes to the coordinator, once nothing is in flight
     /// beyond the old end.
     func report(_ file: FileIndex) async -> ErrorCode? {

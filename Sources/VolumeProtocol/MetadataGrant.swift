@@ -38,7 +38,7 @@ extension Operation {
         switch self {
         case .setAttributes(let file, _), .setExtendedAttribute(let file, _, _, _),
             .removeExtendedAttribute(let file, _), .allocate(let file, _, _),
-            .write(let file, _, _), .layoutGrow(let file, _):
+            .write(let file, _, _), .layoutGrow(let file, _), .layoutFill(let file, _):
             [.attributes(file)]
         case .copyRange(_, _, let target, _, _):
             [.attributes(target)]

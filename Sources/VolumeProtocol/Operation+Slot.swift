@@ -18,8 +18,8 @@ extension Operation {
             report.grownSizeBytes != nil
         case .root, .lookup, .attributes, .readLink, .open, .readDirectory, .statistics,
             .extendedAttribute, .extendedAttributes, .seek, .synchronize, .lock, .testLock,
-            .cancelLock, .unlockOwner, .layoutGet, .layoutGrow, .read, .reclaimLayout,
-            .reclaimLock, .reclaimed:
+            .cancelLock, .unlockOwner, .layoutGet, .layoutGrow, .layoutFill, .read,
+            .reclaimLayout, .reclaimLock, .reclaimed:
             false
         }
     }

@@ -42,13 +42,33 @@ public struct WriteReport: Hashable, Sendable {
     /// Where the node held the file's growth: the size that it has reached. The coordinator cuts the
     /// file to it.
     public var grownSizeBytes: UInt64?
+    /// With a file's last close: the end of what was filled for this node, which it never wrote.
+    public var unusedFill: UnusedFill?
 
-    public init(ageNanoseconds: WriteAgeNanoseconds? = nil, grownSizeBytes: UInt64? = nil) {
+    public init(
+        ageNanoseconds: WriteAgeNanoseconds? = nil, grownSizeBytes: UInt64? = nil,
+        unusedFill: UnusedFill? = nil
+    ) {
         self.ageNanoseconds = ageNanoseconds
         self.grownSizeBytes = grownSizeBytes
+        self.unusedFill = unusedFill
     }
 
-    public var isEmpty: Bool { ageNanoseconds == nil && grownSizeBytes == nil }
+    public var isEmpty: Bool {
+        ageNanoseconds == nil && grownSizeBytes == nil && unusedFill == nil
+    }
+}
+
+/// Zeros that a coordinator wrote ahead of a node's writes, and that the node did not need.
+public struct UnusedFill: Hashable, Sendable {
+    public var range: ByteRange
+    /// Of the last fill that this node was granted: a later one makes this old news.
+    public var generation: LayoutGeneration
+
+    public init(range: ByteRange, generation: LayoutGeneration) {
+        self.range = range
+        self.generation = generation
+    }
 }
 
 /// A request of a node's to a coordinator, see `docs/protocol.md`.
@@ -99,6 +119,9 @@ public enum Operation: Hashable, Sendable {
     case layoutGet(FileHandle, ByteRange)
     /// Asks to write beyond the end of the file directly, see ``OperationResult/growth(_:)``.
     case layoutGrow(FileHandle, ByteRange)
+    /// Asks to write where the file has a hole or unwritten blocks within its size: they are zeroed,
+    /// and the answer is their layout.
+    case layoutFill(FileHandle, ByteRange)
     /// Gives back the layouts over a range (`everything`: all of them and the growth).
     case layoutReturn(FileHandle, ByteRange, WriteReport)
     case read(FileHandle, ByteRange)

@@ -99,6 +99,8 @@ extension SimulatedCoordinator {
         case .grow(let file, let range, let zerosFrom):
             let holder = message?.session.name ?? ""
             return Outcome(result: try grow(file, range, zerosFrom, holder))
+        case .fill(let file, let range):
+            return Outcome(result: try fill(file, range))
         case .settle(let file, let report):
             return Outcome(result: try settle(file, report))
         case .stat(let file):
@@ -147,6 +149,30 @@ extension SimulatedCoordinator {
         return try map(file, range)
     }
 
+    private func fill(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandResult {
+        guard case .mapped(let known, let extents, let size) = try map(file, range) else {
+            throw .inputOutput
+        }
+        if try shares(file) {
+            return .filled(range: known, extents: extents, sizeBytes: size, zeroed: [])
+        }
+        var zeroed: [ByteRange] = []
+        do throws(ErrorCode) {
+            for extent in extents where extent.state == .hole || extent.state == .unwritten {
+                let part = ByteRange(
+                    offset: extent.fileOffsetBytes, length: extent.lengthBytes)
+                try mount.zeroFill(file, part)
+                zeroed.append(part)
+            }
+        } catch {
+            guard error == .noSpace else { throw error }
+        }
+        guard case .mapped(let mapped, let filled, _) = try map(file, known) else {
+            throw .inputOutput
+        }
+        return .filled(range: mapped, extents: filled, sizeBytes: size, zeroed: zeroed)
+    }
+
     private func settle(
         _ file: FileHandle, _ report: WriteReport
     ) throws(ErrorCode) -> CommandResult {
@@ -168,6 +194,10 @@ extension SimulatedCoordinator {
             if mount.state.growthNotes.removeValue(forKey: number) != nil {
                 mount.commitInMemory()
             }
+        }
+        if let unused = report.unusedFill {
+            try mount.allocate(file, mode: AllocationMode.punch, unused.range)
+            try mount.dropCache(file, unused.range)
         }
         return .performed(.done, sizeBytes: try mount.sizeBytes(file))
     }
@@ -278,14 +308,14 @@ extension Command {
         switch self {
         case .resolve, .stat, .map: true
         case .perform(let operation): !operation.needsSlot
-        case .hide, .renameHiding, .removeHidden, .grow, .settle: false
+        case .hide, .renameHiding, .removeHidden, .grow, .fill, .settle: false
         }
     }
 
     /// Its result may show something that is not durable yet.
     func needsCommit(_ rules: SafetyRules) -> Bool {
         switch self {
-        case .map, .grow: rules.contains(.durableBeforeGrant)
+        case .map, .grow, .fill: rules.contains(.durableBeforeGrant)
         default: rules.contains(.durableBeforeShown)
         }
     }

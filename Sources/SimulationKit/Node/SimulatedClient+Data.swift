@@ -137,7 +137,16 @@ extension SimulatedClient {
                     redirectWrite(file, request, done)
                 }
             }
-        case .needsLayout, .extends, .redirect:
+        case .fills(let blocks)
+        where attempts < Self.attemptsMaximum && simulation.random.chance(0.8):
+            obtainFill(file, blocks) { [self] isGranted in
+                if isGranted {
+                    write(file, request, attempts: attempts + 1, done)
+                } else {
+                    redirectWrite(file, request, done)
+                }
+            }
+        case .needsLayout, .fills, .extends, .redirect:
             redirectWrite(file, request, done)
         }
     }

@@ -83,6 +83,35 @@ extension SimulatedClient {
         }
     }
 
+    /// Asks for blocks within the file to be zeroed: those of a write, and by chance what comes next.
+    func obtainFill(
+        _ file: OpenFile, _ blocks: ByteRange, _ done: @escaping (Bool) -> Void
+    ) {
+        takeTurn(file) { [self] in
+            guard filter.needsFill(file.index, blocks) else {
+                endTurn(file)
+                done(true)
+                return
+            }
+            let range = simulation.random.chance(0.5)
+                ? blocks : filter.fillRange(file.index, for: blocks)
+            let asked = linkGeneration
+            call(.layoutFill(file.handle, range)) { [self] result, _ in
+                var isTaken = false
+                if case .layout(let grant) = result, isCurrent(asked),
+                    filter.index(of: file.handle) == file.index
+                {
+                    isTaken = filter.applyFill(grant, to: file.index, for: blocks)
+                    simulation.trace(
+                        host.name,
+                        "\(isTaken ? "takes" : "drops") a fill of \(file.handle) \(grant.range)")
+                }
+                endTurn(file)
+                done(isTaken)
+            }
+        }
+    }
+
     /// Gives a file's growth and its unreported writes to the coordinator.
     func report(_ file: OpenFile, _ done: @escaping (ErrorCode?) -> Void) {
         takeTurn(file) { [self] in

@@ -81,9 +81,14 @@ extension WriteReport: WireCodable {
         var bits: UInt8 = 0
         if ageNanoseconds != nil { bits |= WriteReportBits.age }
         if grownSizeBytes != nil { bits |= WriteReportBits.grownSize }
+        if unusedFill != nil { bits |= WriteReportBits.unusedFill }
         writer.append(bits)
         if let ageNanoseconds { writer.append(ageNanoseconds) }
         if let grownSizeBytes { writer.append(grownSizeBytes) }
+        if let unusedFill {
+            writer.append(unusedFill.range)
+            writer.append(unusedFill.generation.number)
+        }
     }
 
     public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
@@ -94,6 +99,11 @@ extension WriteReport: WireCodable {
         }
         if bits & WriteReportBits.age != 0 { ageNanoseconds = try reader.uint64() }
         if bits & WriteReportBits.grownSize != 0 { grownSizeBytes = try reader.fileOffset() }
+        if bits & WriteReportBits.unusedFill != 0 {
+            unusedFill = UnusedFill(
+                range: try reader.fileRange(),
+                generation: LayoutGeneration(try reader.uint64()))
+        }
     }
 }
 

@@ -69,6 +69,7 @@ extension Operation: WireCodable {
                 lengthBytes: try reader.fileOffset())
         case .layoutGet: self = .layoutGet(try reader.value(), try reader.value())
         case .layoutGrow: self = .layoutGrow(try reader.value(), try reader.fileRange())
+        case .layoutFill: self = .layoutFill(try reader.value(), try reader.fileRange())
         case .layoutReturn:
             self = .layoutReturn(try reader.value(), try reader.value(), try reader.value())
         case .read: self = .read(try reader.value(), try reader.payloadRange())

@@ -63,7 +63,8 @@ extension Operation {
             writer.append(file)
             writer.append(owner)
         case .extendedAttribute, .setExtendedAttribute, .removeExtendedAttribute, .allocate, .seek,
-            .copyRange, .layoutGet, .layoutGrow, .layoutReturn, .read, .write, .reclaimLayout:
+            .copyRange, .layoutGet, .layoutGrow, .layoutFill, .layoutReturn, .read, .write,
+            .reclaimLayout:
             encodeContents(into: &writer)
         }
     }
@@ -94,7 +95,7 @@ extension Operation {
             writer.append(targetOffset)
             writer.append(length)
         case .layoutGet(let file, let range), .layoutGrow(let file, let range),
-            .read(let file, let range):
+            .layoutFill(let file, let range), .read(let file, let range):
             writer.append(file)
             writer.append(range)
         case .layoutReturn(let file, let range, let report):
@@ -148,6 +149,7 @@ extension Operation {
         case .unlockOwner: .unlockOwner
         case .layoutGet: .layoutGet
         case .layoutGrow: .layoutGrow
+        case .layoutFill: .layoutFill
         case .layoutReturn: .layoutReturn
         case .read: .read
         case .write: .write

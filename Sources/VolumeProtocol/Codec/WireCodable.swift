@@ -12,7 +12,7 @@ public protocol WireMessage: WireCodable {}
 
 public enum WireFormat {
     /// Goes up when the bytes of any message change.
-    public static let version: UInt8 = 3
+    public static let version: UInt8 = 4
 }
 
 extension WireMessage {

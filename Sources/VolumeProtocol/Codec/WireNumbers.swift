@@ -66,6 +66,7 @@ enum OperationNumber: UInt8, CaseIterable {
     case reclaimLayout = 36
     case reclaimLock = 37
     case reclaimed = 38
+    case layoutFill = 39
 }
 
 enum OperationResultNumber: UInt8, CaseIterable {
@@ -122,5 +123,6 @@ enum AttributeChangeBits {
 enum WriteReportBits {
     static let age: UInt8 = 1
     static let grownSize: UInt8 = 2
-    static let all: UInt8 = 3
+    static let unusedFill: UInt8 = 4
+    static let all: UInt8 = 7
 }
