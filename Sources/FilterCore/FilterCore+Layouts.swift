@@ -62,12 +62,14 @@ extension FilterCore {
         files[slot].lastGrant = max(files[slot].lastGrant, grant.generation)
         if !grant.range.isEmpty {
             files[slot].map.insert(range: grant.range, extents: grant.extents)
+            if let pending = files[slot].pendingFill { files[slot].map.remove(pending) }
         }
         if asGrowth {
             applyGrowth(grant, slot)
         } else if case .at(let size) = grant.end {
             files[slot].sizeBytes = size
         }
+        files[slot].lastPiece = grant.end == .unknown ? grant.range : nil
         return true
     }
 

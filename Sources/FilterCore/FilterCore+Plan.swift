@@ -78,6 +78,17 @@ extension FilterCore {
         return planPieces(file, blocks, skip, length)
     }
 
+    /// The range from which on a reader should ask for the next piece of the map now, once: it has come
+    /// past the middle of the last one, and would soon wait for it. Nil: nothing is to be asked for.
+    public mutating func mapAhead(_ file: FileIndex, offsetBytes: UInt64) -> ByteRange? {
+        guard let piece = files[Int(file.number)].lastPiece,
+            offsetBytes >= piece.startBytes + piece.lengthBytes / 2, offsetBytes < piece.endBytes
+        else { return nil }
+        files[Int(file.number)].lastPiece = nil
+        let next = ByteRange(offset: piece.endBytes, length: Limits.blockSizeBytes)
+        return files[Int(file.number)].map.extent(at: next.startBytes) == nil ? next : nil
+    }
+
     private mutating func planPieces(
         _ file: FileIndex, _ blocks: ByteRange, _ skip: Int, _ length: Int
     ) -> ReadPlan {

@@ -23,9 +23,13 @@ struct FilterFile: Sendable {
     /// The file's size, while a layout says it.
     var sizeBytes: UInt64?
     var growth: FilterGrowth?
+    /// The last piece of a map that goes on, until the next one is asked for.
+    var lastPiece: ByteRange?
     /// The last fill that was granted, and how many were.
     var fill: FilterFill?
     var fillCount = 0
+    /// What is being filled: until the answer nothing is known of it, whatever other answers say.
+    var pendingFill: ByteRange?
     /// A growth that was given back with this size, until the coordinator has confirmed it.
     var returnedSizeBytes: UInt64?
     /// How often a size that only this node knew has become the coordinator's to tell.

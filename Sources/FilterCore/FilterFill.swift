@@ -96,12 +96,26 @@ extension FilterCore {
         return ahead
     }
 
+    /// A fill is about to be asked for. The coordinator will not recall from this node what it changes
+    /// (rule recall-before-remap), so this node gives it up now: the answer may be lost, and others
+    /// write where a hole is remembered here.
+    public mutating func beginFill(_ file: FileIndex, _ range: ByteRange) {
+        let blocks = range.wholeBlocks(Limits.blockSizeBytes)
+        files[Int(file.number)].pendingFill = blocks
+        files[Int(file.number)].map.remove(blocks)
+    }
+
+    public mutating func fillFailed(_ file: FileIndex) {
+        files[Int(file.number)].pendingFill = nil
+    }
+
     /// Takes what was filled: the layout like any other, and note of what was not written yet. False:
     /// nothing was granted that the write can use.
     public mutating func applyFill(
         _ grant: LayoutGrant, to file: FileIndex, for blocks: ByteRange
     ) -> Bool {
         let slot = Int(file.number)
+        files[slot].pendingFill = nil
         guard apply(grant, to: file, asGrowth: false), !grant.range.isEmpty else { return false }
         files[slot].fillCount += 1
         let follows = files[slot].fill.map { $0.range.endBytes == grant.range.startBytes } ?? false

@@ -41,8 +41,8 @@ extension MountHandler {
     }
 
     private func start(_ request: FUSEReadRequest, _ slot: FUSESlot, attempts: Int) {
-        let (plan, lun) = state.withLock { state in
-            if state.hasLeaseEnded { return (ReadPlan.redirect, state.lunUse) }
+        let (plan, lun, ahead) = state.withLock { state in
+            if state.hasLeaseEnded { return (ReadPlan.redirect, state.lunUse, ByteRange?.none) }
             let plan = state.filter.planRead(
                 request.file, offsetBytes: request.offsetBytes, lengthBytes: Int(request.sizeBytes))
             switch plan {
@@ -53,17 +53,20 @@ extension MountHandler {
                     DirectIO(
                         request: .read(request), slot: slot, skipBytes: skip,
                         lengthBytes: length, startTick: state.tick))
+                let ahead = state.filter.mapAhead(request.file, offsetBytes: request.offsetBytes)
+                return (plan, state.lunUse, ahead)
             case .zeros, .end:
                 // No reservation refuses these to a node that was fenced while it stood still.
                 let now = MonotonicClock.nowNanoseconds
                 if !state.filter.mayAnswerFromMap(nowNanoseconds: now) {
-                    return (.redirect, state.lunUse)
+                    return (.redirect, state.lunUse, nil)
                 }
             default:
                 break
             }
-            return (plan, state.lunUse)
+            return (plan, state.lunUse, nil)
         }
+        if let ahead { mapAhead(request.file, ahead) }
         switch plan {
         case .direct(let token, let offset, let blocks, _, _):
             slot.submit(
@@ -214,6 +217,11 @@ extension MountHandler {
             }
             slot.perform(tag: tag)
         }
+    }
+
+    private func mapAhead(_ file: FileIndex, _ range: ByteRange) {
+        let handle = state.withLock { $0.filter.handle(of: file) }
+        Task { await obtainMapAhead(file, handle, range) }
     }
 
     private func fillAhead(_ file: FileIndex, _ range: ByteRange) {

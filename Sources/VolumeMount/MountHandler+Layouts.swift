@@ -37,6 +37,15 @@ extension MountHandler {
         for waiter in waiters { waiter.resume() }
     }
 
+    /// In the file's turn, so that it is not closed meanwhile: a grant must not outlive the open that it
+    /// was asked for.
+    func obtainMapAhead(_ file: FileIndex, _ handle: FileHandle, _ range: ByteRange) async {
+        await takeTurn(file)
+        defer { endTurn(file) }
+        guard state.withLock({ $0.filter.index(of: handle) == file }) else { return }
+        await obtainLayout(file, handle, range)
+    }
+
     /// Asks to write up to `end` directly, beyond the end of the file. False: the data go along.
     func obtainGrowth(
         _ file: FileIndex, _ handle: FileHandle, _ end: UInt64, _ size: UInt64
@@ -80,7 +89,7 @@ extension MountHandler {
     func obtainFillAhead(_ file: FileIndex, _ handle: FileHandle, _ range: ByteRange) async {
         await takeTurn(file)
         defer { endTurn(file) }
-        // The file may have been closed, and its index be another's.
+        // The file may have been closed, and its index be another's. It is not closed in this turn.
         guard state.withLock({ $0.filter.index(of: handle) == file }) else { return }
         _ = await requestFill(file, handle, range, for: range)
     }
@@ -89,12 +98,19 @@ extension MountHandler {
     private func requestFill(
         _ file: FileIndex, _ handle: FileHandle, _ range: ByteRange, for blocks: ByteRange
     ) async -> Bool {
-        let generation = coordinatorGeneration
+        let generation = state.withLock { state in
+            state.filter.beginFill(file, range)
+            return state.coordinatorGeneration
+        }
         let answer = await ask(.layoutFill(handle, range))
-        guard case .layout(let grant) = answer.result else { return false }
         return state.withLock { state in
-            state.coordinatorGeneration == generation && state.filter.index(of: handle) == file
-                && state.filter.applyFill(grant, to: file, for: blocks)
+            guard case .layout(let grant) = answer.result,
+                state.coordinatorGeneration == generation
+            else {
+                state.filter.fillFailed(file)
+                return false
+            }
+            return state.filter.applyFill(grant, to: file, for: blocks)
         }
     }
 

@@ -109,6 +109,7 @@ extension WritePlan {
         case .direct: "direct"
         case .segments: "segments"
         case .needsLayout: "needsLayout"
+        case .fills: "fills"
         case .extends: "extends"
         case .redirect: "redirect"
         }

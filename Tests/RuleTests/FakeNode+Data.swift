@@ -50,6 +50,24 @@ extension FakeNode {
         }
     }
 
+    /// Has holes filled, as much as a mount would ask for. False: the coordinator wants the data.
+    func fill(_ file: NodeFile, _ blocks: ByteRange) async throws -> Bool {
+        let range = state.withLock { state in
+            let range = state.filter.fillRange(file.index, for: blocks)
+            state.filter.beginFill(file.index, range)
+            return range
+        }
+        let result = await call(.layoutFill(file.handle, range)).result
+        return try state.withLock { state in
+            if case .layout(let grant) = result {
+                return state.filter.applyFill(grant, to: file.index, for: blocks)
+            }
+            state.filter.fillFailed(file.index)
+            if case .failed(let error) = result { throw error }
+            return false
+        }
+    }
+
     /// fsync's and close's part in a growth: it goes back.
     func returnGrowth(_ file: NodeFile) async throws {
         let report = await withCheckedContinuation { continuation in
@@ -181,6 +199,8 @@ extension FakeNode {
                 apply(
                     try await fetchLayout(file, ByteRange(start: range.startBytes, end: .max)),
                     to: file)
+            case .fills(let blocks):
+                guard try await fill(file, blocks) else { return nil }
             case .extends where bytes.count >= Self.growthMinimumBytes:
                 let range = ByteRange(offset: offset, length: UInt64(bytes.count))
                 do {

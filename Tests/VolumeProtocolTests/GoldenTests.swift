@@ -16,7 +16,7 @@ import VolumeModel
             .write(WireSamples.file, offsetBytes: 0x1000, [.durable]))
         #expect(
             hexadecimal(message.encoded())
-                == "0302887766554433221100ffeeddccbbaa990700000000000000edfe0000000000000300"
+                == "0402887766554433221100ffeeddccbbaa990700000000000000edfe0000000000000300"
                 + "000000000000020023810000000c0102030405060708090a0b0c00100000"
                 + "0000000004")
     }
@@ -29,7 +29,7 @@ import VolumeModel
                 exclusive: true))
         #expect(
             hexadecimal(message.encoded())
-                == "0302887766554433221100ffeeddccbbaa990700000000000000edfe0000000000000300"
+                == "0402887766554433221100ffeeddccbbaa990700000000000000edfe0000000000000300"
                 + "000000000000020006810000000c0102030405060708090a0b0c0a006469"
                 + "736b2e71636f7732a4010000e80300006400000012000000050000000000000001")
     }
@@ -42,7 +42,7 @@ import VolumeModel
                 growth: GrowthClaim(visibleSizeBytes: 5, allocatedEndBytes: 0x2000)))
         #expect(
             hexadecimal(message.encoded())
-                == "0302887766554433221100ffeeddccbbaa990700000000000000edfe0000000000000300"
+                == "0402887766554433221100ffeeddccbbaa990700000000000000edfe0000000000000300"
                 + "000000000000ffff24810000000c0102030405060708090a0b0c01000000001000000000"
                 + "000000300000000000000105000000000000000020000000000000")
     }
@@ -51,7 +51,7 @@ import VolumeModel
         let message = CoordinatorReply.result(sequence: 3, .layout(WireSamples.grants[0]), [])
         #expect(
             hexadecimal(message.encoded())
-                == "03020300000000000000000a09000000000000000010000000000000003000000000000002"
+                == "04020300000000000000000a09000000000000000010000000000000003000000000000002"
                 + "000000001000000000000000000000000100000010000000000000000020000000000000"
                 + "0000000000000000001000000000000001012823000000000000")
     }
@@ -60,7 +60,7 @@ import VolumeModel
         let message = CoordinatorReply.result(sequence: 1, .attributes(WireSamples.attributes), [])
         #expect(
             hexadecimal(message.encoded())
-                == "030201000000000000000003830000000000000088130000000000001000000000000000ff"
+                == "040201000000000000000003830000000000000088130000000000001000000000000000ff"
                 + "ffffffffffffffffc99a3b300822690000000000000000ffffffffffffff7f01000000a4"
                 + "8100000100000000000000ffffffff080000001000000000100000")
     }
@@ -70,7 +70,7 @@ import VolumeModel
             WireSamples.header, WireSamples.file, WireSamples.range, LayoutGeneration(4))
         #expect(
             hexadecimal(message.encoded())
-                == "0301887766554433221100ffeeddccbbaa990700000000000000edfe0000000000008100"
+                == "0401887766554433221100ffeeddccbbaa990700000000000000edfe0000000000008100"
                 + "00000c0102030405060708090a0b0c001000000000000000300000000000000400000000"
                 + "000000")
     }
@@ -79,6 +79,6 @@ import VolumeModel
         let message = NodeReply.returned(WriteReport(ageNanoseconds: 5, grownSizeBytes: 4097))
         #expect(
             hexadecimal(message.encoded())
-                == "03010305000000000000000110000000000000")
+                == "04010305000000000000000110000000000000")
     }
 }

@@ -48,6 +48,7 @@ import VolumeModel
         refuses(.written(offsetBytes: 0, lengthBytes: UInt32(length), sizeBytes: length))
         refuses(.allocate(file, mode: 0, .everything))
         refuses(.layoutGrow(file, .everything))
+        refuses(.layoutFill(file, .everything))
         refuses(.seek(file, offsetBytes: 1 << 63, .data))
         refuses(.write(file, offsetBytes: .max, []))
         refuses(.write(file, offsetBytes: 0, WriteFlags(rawValue: 8)))

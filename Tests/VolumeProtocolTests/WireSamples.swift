@@ -33,6 +33,9 @@ enum WireSamples {
     static let reports = [
         WriteReport(), WriteReport(ageNanoseconds: 5), WriteReport(grownSizeBytes: largestOffset),
         WriteReport(ageNanoseconds: .max, grownSizeBytes: 0),
+        WriteReport(
+            ageNanoseconds: 1,
+            unusedFill: UnusedFill(range: range, generation: LayoutGeneration(.max))),
     ]
     static let grants = [
         LayoutGrant(
@@ -102,7 +105,7 @@ enum WireSamples {
             .copyRange(
                 file, sourceOffsetBytes: 1, to: other, targetOffsetBytes: 2, lengthBytes: 3),
             .synchronize(file), .cancelLock(sequence: 12), .unlockOwner(file, owner: 13),
-            .layoutGet(file, .everything), .layoutGrow(file, range),
+            .layoutGet(file, .everything), .layoutGrow(file, range), .layoutFill(file, range),
             .read(file, ByteRange(start: 1, end: 1 + UInt64(Limits.payloadMaximumBytes))),
             .write(file, offsetBytes: 0, []),
             .write(file, offsetBytes: largestOffset, [.append, .clearsSetID, .durable]),

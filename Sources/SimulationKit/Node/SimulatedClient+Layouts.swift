@@ -96,15 +96,16 @@ extension SimulatedClient {
             let range = simulation.random.chance(0.5)
                 ? blocks : filter.fillRange(file.index, for: blocks)
             let asked = linkGeneration
+            filter.beginFill(file.index, range)
             call(.layoutFill(file.handle, range)) { [self] result, _ in
                 var isTaken = false
-                if case .layout(let grant) = result, isCurrent(asked),
-                    filter.index(of: file.handle) == file.index
-                {
+                if case .layout(let grant) = result, isCurrent(asked) {
                     isTaken = filter.applyFill(grant, to: file.index, for: blocks)
                     simulation.trace(
                         host.name,
                         "\(isTaken ? "takes" : "drops") a fill of \(file.handle) \(grant.range)")
+                } else {
+                    filter.fillFailed(file.index)
                 }
                 endTurn(file)
                 done(isTaken)
