@@ -48,13 +48,15 @@ let package = Package(
             name: "FilterCore", dependencies: ["VolumeModel", "VolumeProtocol"],
             swiftSettings: pure),
         .target(name: "ClusterCore", dependencies: ["VolumeModel"], swiftSettings: pure),
+        .target(name: "Locking", swiftSettings: strict),
         // One kernel interface each
         .target(name: "CLinux", linkerSettings: [.linkedLibrary(":liburing.a")]),
         .target(
             name: "BlockDevice", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict,
             linkerSettings: [.linkedLibrary("blkid")]),
         .target(
-            name: "HostFileSystem", dependencies: ["BlockDevice", "CLinux", "VolumeModel"],
+            name: "HostFileSystem",
+            dependencies: ["BlockDevice", "CLinux", "Locking", "VolumeModel"],
             swiftSettings: strict),
         .target(name: "IORing", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict),
         .target(
@@ -80,14 +82,14 @@ let package = Package(
         .target(
             name: "CoordinatorService",
             dependencies: [
-                "CoordinatorCore", "HostFileSystem", "VolumeModel", "VolumeProtocol",
+                "CoordinatorCore", "HostFileSystem", "Locking", "VolumeModel", "VolumeProtocol",
                 nio("NIOCore"), log,
             ], swiftSettings: strict),
         .target(
             name: "VolumeMount",
             dependencies: [
-                "CLinux", "FilterCore", "FUSE", "VolumeModel", "VolumeProtocol", nio("NIOCore"),
-                log,
+                "CLinux", "FilterCore", "FUSE", "Locking", "VolumeModel", "VolumeProtocol",
+                nio("NIOCore"), log,
             ], swiftSettings: strict),
         .target(
             name: "Management",
@@ -101,9 +103,9 @@ let package = Package(
             name: "Node",
             dependencies: [
                 "BlockDevice", "ClusterAuthority", "ClusterCore", "ClusterStore",
-                "CoordinatorService", "Fencing", "HostFileSystem", "Management", "Transport",
-                "VolumeModel", "VolumeMount",
-                "VolumeProtocol", nio("NIOCore"), nio("NIOPosix"), lifecycle, log,
+                "CoordinatorService", "Fencing", "HostFileSystem", "Locking", "Management",
+                "Transport", "VolumeModel", "VolumeMount", "VolumeProtocol", nio("NIOCore"),
+                nio("NIOPosix"), lifecycle, log,
             ], swiftSettings: strict),
         // Command line and lab
         .target(

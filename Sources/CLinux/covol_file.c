@@ -16,6 +16,7 @@
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -212,6 +213,18 @@ long covol_pread(int fd, void *buffer, size_t length, uint64_t offset) {
 
 long covol_pwrite(int fd, const void *buffer, size_t length, uint64_t offset) {
     RETURN_RESULT(pwrite(fd, buffer, length, (off_t)offset));
+}
+
+long covol_pwrite_repeated(int fd, const void *buffer, size_t buffer_length, size_t length,
+                           uint64_t offset) {
+    struct iovec parts[1024];
+    int count = 0;
+    while (length > 0 && count < 1024) {
+        size_t part = length < buffer_length ? length : buffer_length;
+        parts[count++] = (struct iovec){.iov_base = (void *)buffer, .iov_len = part};
+        length -= part;
+    }
+    RETURN_RESULT(pwritev(fd, parts, count, (off_t)offset));
 }
 
 int64_t covol_lseek(int fd, int64_t offset, int whence) {

@@ -111,6 +111,9 @@ public struct CoordinatorCore: Sendable {
 }
 
 extension CoordinatorCore {
+    /// The inodes that a task's commands so far change, but for those that they make.
+    public func changes(of task: TaskID) -> [FileHandle] { tasks[task]?.changing ?? [] }
+
     /// Whose request a task serves; nil for the coordinator's own.
     public func request(of task: TaskID) -> (session: NodeIdentity, sequence: UInt64)? {
         guard case .request(let session, let sequence, _)? = tasks[task]?.purpose else {

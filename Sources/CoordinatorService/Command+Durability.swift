@@ -21,9 +21,29 @@ extension Command {
         return !modes.isDisjoint(with: [.collapseRange, .insertRange])
     }
 
-    /// What a broken rule lets out early; nothing where the rules hold.
+    /// The inodes of which a result shows something; nil: more than one can tell.
+    func shown(with result: CommandResult) -> [FileHandle]? {
+        guard case .perform(let operation) = self else { return nil }
+        switch (operation, result) {
+        case (.lookup(let name), .performed(.entry(let entry), _)):
+            return [name.parent, entry.handle]
+        case (.lookup(let name), .failed):
+            return [name.parent]
+        case (.readDirectory(let directory, _, _, _), .performed(.directory(let entries, _), _)):
+            return [directory] + entries.compactMap { $0.file?.handle }
+        case (.attributes(let file), _), (.open(let file, _), _), (.readLink(let file), _),
+            (.read(let file, _), _), (.seek(let file, _, _), _),
+            (.extendedAttribute(let file, _), _), (.extendedAttributes(let file), _):
+            return [file]
+        default:
+            return nil
+        }
+    }
+
+    /// What leads to no answer by itself and, where a rule is broken, what that lets out early.
     func needsNoCommit(_ rules: SafetyRules) -> Bool {
         switch self {
+        case .resolve: true
         case .map, .grow, .fill: !rules.contains(.durableBeforeGrant)
         default: !rules.contains(.durableBeforeShown)
         }

@@ -27,10 +27,7 @@ extension CommandRunner {
                 let part = ByteRange(
                     start: extent.fileOffsetBytes, end: min(extent.fileEndBytes, end))
                 guard !part.isEmpty else { continue }
-                if extent.state == .hole {
-                    try volume.allocate(file, mode: .keepSize, part)
-                }
-                try volume.zeroFill(file, part)
+                try volume.fillHole(file, part)
                 zeroed.append(part)
             }
         } catch {

@@ -182,14 +182,24 @@ extension CommandRunner {
     private func read(_ file: FileHandle, _ range: ByteRange) throws(ErrorCode) -> CommandOutcome {
         guard range.lengthBytes <= UInt64(Limits.payloadMaximumBytes) else { throw .invalid }
         let length = Int(range.lengthBytes)
-        let memory = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(length, 1), alignment: Int(Limits.blockSizeBytes))
-        defer { memory.deallocate() }
-        let got = try volume.read(
-            file, offsetBytes: range.startBytes,
-            into: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
-        return answer(
-            .data, payload: ByteBuffer(bytes: UnsafeRawBufferPointer(rebasing: memory[..<got])))
+        let block = Int(Limits.blockSizeBytes)
+        // Read where it is sent from: whole blocks of it, as direct I/O wants.
+        var buffer = ByteBufferAllocator().buffer(capacity: length + 2 * block)
+        let skip = buffer.withUnsafeMutableWritableBytes { memory in
+            memory.baseAddress.map { (block - Int(bitPattern: $0) & (block - 1)) & (block - 1) }
+        }
+        buffer.moveWriterIndex(forwardBy: skip ?? 0)
+        buffer.moveReaderIndex(to: buffer.writerIndex)
+        var got: Result<Int, ErrorCode> = .success(0)
+        buffer.withUnsafeMutableWritableBytes { memory in
+            got = Result { () throws(ErrorCode) in
+                try volume.read(
+                    file, offsetBytes: range.startBytes,
+                    into: UnsafeMutableRawBufferPointer(rebasing: memory[..<length]))
+            }
+        }
+        buffer.moveWriterIndex(forwardBy: try got.get())
+        return answer(.data, payload: buffer)
     }
 
     private func write(

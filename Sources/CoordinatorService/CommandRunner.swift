@@ -1,8 +1,8 @@
 import CoordinatorCore
 import HostFileSystem
+import Locking
 import Logging
 import NIOCore
-import Synchronization
 import VolumeModel
 import VolumeProtocol
 
@@ -20,7 +20,7 @@ final class CommandRunner: Sendable {
     let view: HostVolumeView
     /// Whether a file has reflinked blocks, told once per file: nothing but the coordinator's own
     /// operations could make some (rule sole-mutator), and none does.
-    private let sharing = Mutex<[FileHandle: Bool]>([:])
+    private let sharing = Lock<[FileHandle: Bool]>([:])
 
     init(volume: HostVolume, rules: SafetyRules) throws(ErrorCode) {
         self.volume = volume

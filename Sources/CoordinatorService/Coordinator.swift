@@ -1,8 +1,8 @@
 import CoordinatorCore
 import HostFileSystem
+import Locking
 import Logging
 import NIOCore
-import Synchronization
 import VolumeModel
 import VolumeProtocol
 
@@ -19,16 +19,17 @@ public final class Coordinator: Sendable {
         var sequence: UInt64
     }
 
-    typealias Continuation = CheckedContinuation<Result<CoordinatorAnswer, Refusal>, Never>
+    /// Called once, on any thread; must not block.
+    public typealias Completion = @Sendable (Result<CoordinatorAnswer, Refusal>) -> Void
 
     struct Waiting {
         /// More than one where a node asked again before it had an answer.
-        var continuations: [Continuation]
+        var completions: [Completion]
         var payload: ByteBuffer?
         var answer: ByteBuffer?
 
         func end(_ result: Result<CoordinatorAnswer, Refusal>) {
-            for continuation in continuations { continuation.resume(returning: result) }
+            for completion in completions { completion(result) }
         }
     }
 
@@ -44,7 +45,7 @@ public final class Coordinator: Sendable {
         var draining: [CheckedContinuation<Void, Never>] = []
     }
 
-    let state: Mutex<State>
+    let state: Lock<State>
     let runner: CommandRunner
     let pool: WorkerPool
     private let commit: GroupCommit
@@ -83,7 +84,7 @@ public final class Coordinator: Sendable {
         commit = GroupCommit { () throws(ErrorCode) in
             try monitor.step { Result { () throws(ErrorCode) in try volume.sync() } }.get()
         }
-        state = Mutex(State(core: CoordinatorCore(rules: rules)))
+        state = Lock(State(core: CoordinatorCore(rules: rules)))
         self.rules = rules
         self.log = log
         self.onFailure = onFailure
@@ -102,33 +103,42 @@ public final class Coordinator: Sendable {
         _ session: NodeIdentity, sequence: UInt64, slot: UInt16 = Operation.noSlot,
         _ operation: Operation, payload: ByteBuffer? = nil
     ) async throws(Refusal) -> CoordinatorAnswer {
-        let result = await withCheckedContinuation { (continuation: Continuation) in
-            let key = RequestKey(session: session, sequence: sequence)
-            enum Next { case begin, joined, refused(Refusal) }
-            let next: Next = state.withLock { state in
-                if state.hasEnded { return .refused(.notCoordinator) }
-                if state.waiting[key] != nil {
-                    state.waiting[key]?.continuations.append(continuation)
-                    return .joined
-                }
-                guard state.core.hasSession(session) else { return .refused(.noSession) }
-                guard state.waiting.count < ServiceLimits.requestsMaximum else {
-                    return .refused(.tooManyRequests)
-                }
-                state.waiting[key] = Waiting(continuations: [continuation], payload: payload)
-                return .begin
+        try await withCheckedContinuation { continuation in
+            request(session, sequence: sequence, slot: slot, operation, payload: payload) {
+                continuation.resume(returning: $0)
             }
-            switch next {
-            case .joined: break
-            case .refused(let refusal): continuation.resume(returning: .failure(refusal))
-            case .begin:
-                handle(
-                    .request(
-                        session, sequence: sequence, slot: slot, operation,
-                        payloadBytes: payload?.readableBytes ?? 0))
+        }.get()
+    }
+
+    /// The same without a task that waits. `completion` may be called before this returns.
+    public func request(
+        _ session: NodeIdentity, sequence: UInt64, slot: UInt16 = Operation.noSlot,
+        _ operation: Operation, payload: ByteBuffer? = nil, completion: @escaping Completion
+    ) {
+        let key = RequestKey(session: session, sequence: sequence)
+        enum Next { case begin, joined, refused(Refusal) }
+        let next: Next = state.withLock { state in
+            if state.hasEnded { return .refused(.notCoordinator) }
+            if state.waiting[key] != nil {
+                state.waiting[key]?.completions.append(completion)
+                return .joined
             }
+            guard state.core.hasSession(session) else { return .refused(.noSession) }
+            guard state.waiting.count < ServiceLimits.requestsMaximum else {
+                return .refused(.tooManyRequests)
+            }
+            state.waiting[key] = Waiting(completions: [completion], payload: payload)
+            return .begin
         }
-        return try result.get()
+        switch next {
+        case .joined: break
+        case .refused(let refusal): completion(.failure(refusal))
+        case .begin:
+            handle(
+                .request(
+                    session, sequence: sequence, slot: slot, operation,
+                    payloadBytes: payload?.readableBytes ?? 0))
+        }
     }
 
     func handle(_ event: CoordinatorEvent) {
@@ -190,14 +200,14 @@ public final class Coordinator: Sendable {
     }
 
     private func run(_ command: Command, of task: TaskID) {
-        let (key, once) = state.withLock { state in
+        let (key, once, payload, changed) = state.withLock { state in
             let key = state.core.request(of: task).map {
                 RequestKey(session: $0.session, sequence: $0.sequence)
             }
-            return (key, state.core.onceKey(of: task))
+            let payload = key.flatMap { state.waiting[$0]?.payload }
+            return (key, state.core.onceKey(of: task), payload, state.core.changes(of: task))
         }
-        let payload = key.flatMap { key in state.withLock { $0.waiting[key]?.payload } }
-        let number = command.isChange ? commit.begin() : nil
+        let number = command.isChange ? commit.begin(changing: changed) : nil
         let node = key?.session.name ?? ""
         let outcome = monitor.step {
             command.isManyChanges
@@ -225,7 +235,7 @@ public final class Coordinator: Sendable {
             handle(.executed(task, outcome.result))
             return
         }
-        commit.whenDurable { [self] isDurable in
+        commit.whenDurable(showing: command.shown(with: outcome.result)) { [self] isDurable in
             if isDurable { handle(.executed(task, outcome.result)) } else { fail(.inputOutput) }
         }
     }

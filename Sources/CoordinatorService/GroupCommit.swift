@@ -1,11 +1,12 @@
-import Synchronization
+import Locking
 import VolumeModel
 
 /// Makes many changes durable with one flush of the journal (rule durable-before-shown).
 ///
-/// A change takes a number before it touches the file system. A result may leave once every change
-/// that it may show is durable: all that had begun when it was made. One thread flushes; what begins
-/// during a flush is covered by the next.
+/// A change takes a number before it touches the file system, and says which inodes it may change. A
+/// result may leave once every change that it may show is durable: of those that had begun when it was
+/// made, those to the inodes that it shows. One thread flushes; what begins during a flush is covered
+/// by the next.
 final class GroupCommit: Sendable {
     /// True where everything is durable; false where a flush failed, and nothing may be acknowledged.
     typealias Completion = @Sendable (_ isDurable: Bool) -> Void
@@ -13,6 +14,8 @@ final class GroupCommit: Sendable {
     private struct State {
         var lastBegun: UInt64 = 0
         var inProgress: Set<UInt64> = []
+        /// The last change to each inode, of those that are not durable.
+        var lastChange: [FileHandle: UInt64] = [:]
         var durable: UInt64 = 0
         var hasFailed = false
         var isStopping = false
@@ -22,7 +25,7 @@ final class GroupCommit: Sendable {
         var ended: UInt64 { inProgress.min().map { $0 - 1 } ?? lastBegun }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let wakeUp = Semaphore()
     private let flush: @Sendable () throws(ErrorCode) -> Void
     private let stopped = Semaphore()
@@ -35,10 +38,12 @@ final class GroupCommit: Sendable {
         ServiceThread.start("covol-commit") { [self] in run() }
     }
 
-    func begin() -> UInt64 {
+    /// - Parameter files: the inodes that the change may change, but for those that it makes.
+    func begin(changing files: [FileHandle] = []) -> UInt64 {
         state.withLock { state in
             state.lastBegun += 1
             state.inProgress.insert(state.lastBegun)
+            for file in files { state.lastChange[file] = state.lastBegun }
             return state.lastBegun
         }
     }
@@ -52,13 +57,17 @@ final class GroupCommit: Sendable {
         if hasWaiters { wakeUp.signal() }
     }
 
-    /// Calls back once every change that has begun by now is durable.
-    func whenDurable(_ completion: @escaping Completion) {
+    /// Calls back once every change that has begun by now is durable; where `shown` says so, those to
+    /// these inodes.
+    func whenDurable(showing shown: [FileHandle]? = nil, _ completion: @escaping Completion) {
         enum Next { case now(Bool), flush }
         let next: Next = state.withLock { state in
             if state.hasFailed || state.isStopping { return .now(false) }
-            if state.durable >= state.lastBegun { return .now(true) }
-            state.waiters.append((state.lastBegun, completion))
+            let last =
+                shown.map { $0.reduce(0) { max($0, state.lastChange[$1] ?? 0) } }
+                ?? state.lastBegun
+            if state.durable >= last { return .now(true) }
+            state.waiters.append((last, completion))
             return .flush
         }
         switch next {
@@ -113,6 +122,8 @@ final class GroupCommit: Sendable {
                 state.hasFailed = true
             } else {
                 state.durable = max(state.durable, target)
+                let durable = state.durable
+                state.lastChange = state.lastChange.filter { $0.value > durable }
             }
             let isBroken = state.hasFailed
             let durable = state.durable

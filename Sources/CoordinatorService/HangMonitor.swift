@@ -1,4 +1,4 @@
-import Synchronization
+import Locking
 import VolumeModel
 
 /// Tells a LUN that hangs from work that takes long. Where a step on the file system has been under
@@ -21,7 +21,7 @@ final class HangMonitor: Sendable {
         var hasLost = false
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let wakeUp = Semaphore()
     private let limits: Limits
     private let read: @Sendable () throws(ErrorCode) -> Void

@@ -1,6 +1,6 @@
 import CoordinatorCore
 import HostFileSystem
-import Synchronization
+import Locking
 import VolumeModel
 import VolumeProtocol
 
@@ -36,7 +36,7 @@ final class OperationJournal: Sendable {
     private let volume: HostVolume
     let directory: FileHandle
     private let reserve: SpaceReserve
-    private let files = Mutex<[Key: FileHandle]>([:])
+    private let files = Lock<[Key: FileHandle]>([:])
 
     init(volume: HostVolume, directory: FileHandle, reserve: SpaceReserve) {
         self.volume = volume

@@ -1,4 +1,5 @@
 import HostFileSystem
+import Locking
 import Synchronization
 
 /// The threads on which a coordinator's file system calls block, each prepared to create files in the
@@ -12,7 +13,7 @@ final class WorkerPool: Sendable {
         var isStopping = false
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let available = Semaphore()
     private let ended = Semaphore()
     private let threadCount: Int

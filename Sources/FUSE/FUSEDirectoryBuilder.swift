@@ -19,7 +19,7 @@ public struct FUSEDirectoryBuilder: Sendable {
 
     /// Whether a name of this length still fits. Ask before a lookup is counted for it.
     public func hasRoom(nameLengthBytes: Int) -> Bool {
-        encoder.bytes.count + size(nameLengthBytes) <= capacityBytes
+        encoder.bytes.count + sizeBytes(nameLengthBytes: nameLengthBytes) <= capacityBytes
     }
 
     /// Appends an entry; false, and nothing appended, where it does not fit.
@@ -40,8 +40,8 @@ public struct FUSEDirectoryBuilder: Sendable {
         return true
     }
 
-    /// `FUSE_DIRENT_SIZE`, `FUSE_DIRENTPLUS_SIZE`
-    private func size(_ nameLength: Int) -> Int {
-        (isPlus ? 128 : 0) + 24 + (nameLength + 7) / 8 * 8
+    /// What an entry with a name of this length takes: `FUSE_DIRENT_SIZE`, `FUSE_DIRENTPLUS_SIZE`.
+    public func sizeBytes(nameLengthBytes: Int) -> Int {
+        (isPlus ? 128 : 0) + 24 + (nameLengthBytes + 7) / 8 * 8
     }
 }

@@ -31,8 +31,8 @@ struct FilterFill: Sendable {
 public enum FillLimits {
     /// A write somewhere: an aligned piece around it, larger with every so many fills of the file.
     public static let pieceMinimumBytes: UInt64 = 64 << 10
-    public static let pieceMaximumBytes: UInt64 = 1 << 20
-    static let fillsPerDoubling = 8
+    public static let pieceMaximumBytes: UInt64 = 4 << 20
+    static let fillsPerDoubling = 4
     /// A write that follows the last fill: twice as much as that, up to this.
     public static let aheadMaximumBytes: UInt64 = 32 << 20
 }
@@ -66,8 +66,9 @@ extension FilterCore {
                 start: min(blocks.startBytes, fill.range.endBytes),
                 end: max(blocks.endBytes, next(after: fill, blocks.lengthBytes).endBytes))
         }
-        let doublings = min(known.fillCount / FillLimits.fillsPerDoubling, 4)
-        let piece = FillLimits.pieceMinimumBytes << UInt64(doublings)
+        let doublings = min(known.fillCount / FillLimits.fillsPerDoubling, 32)
+        let piece = min(
+            FillLimits.pieceMinimumBytes << UInt64(doublings), FillLimits.pieceMaximumBytes)
         return ByteRange(
             start: blocks.startBytes & ~(piece - 1),
             end: (blocks.endBytes + piece - 1) & ~(piece - 1))

@@ -1,4 +1,4 @@
-import Synchronization
+import Locking
 import VolumeModel
 
 /// A bounded cache of open descriptors, the least recently used leaves first. Safe for all threads.
@@ -34,11 +34,11 @@ final class DescriptorCache: Sendable {
     }
 
     private let capacity: Int
-    private let state: Mutex<State>
+    private let state: Lock<State>
 
     init(capacity: Int) {
         self.capacity = capacity
-        state = Mutex(State(slots: DescriptorSlots(capacity: capacity)))
+        state = Lock(State(slots: DescriptorSlots(capacity: capacity)))
     }
 
     func find(_ key: Key) -> (descriptor: Descriptor?, ticket: Ticket) {

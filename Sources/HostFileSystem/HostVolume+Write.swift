@@ -58,6 +58,32 @@ extension HostVolume {
         }
     }
 
+    /// Allocates whole blocks within the file's size that are holes or unwritten, and writes zeros over
+    /// them past the page cache, in as few changes of the map as may be.
+    ///
+    /// - Throws: ENOSPC, with a part written.
+    public func fillHole(_ handle: FileHandle, _ range: ByteRange) throws(ErrorCode) {
+        precondition(range == range.wholeBlocks(Limits.blockSizeBytes), "only whole blocks")
+        do throws(ErrorCode) {
+            try allocate(handle, mode: .keepSize, range)
+        } catch .notSupported {
+            // A file that has no unwritten extents (ext4, an old one): writing allocates.
+        }
+        try with(handle, .direct) { fd throws(ErrorCode) in
+            var position = range.startBytes
+            while position < range.endBytes {
+                let length = min(range.endBytes - position, Self.zerosPerCallBytes)
+                let written = try call(
+                    covol_pwrite_repeated(
+                        fd, zeros.baseAddress, zeros.count, Int(length), position))
+                guard written > 0 else { throw .noSpace }
+                position += UInt64(written)
+            }
+        }
+    }
+
+    private static let zerosPerCallBytes: UInt64 = 16 << 20
+
     /// An odd head, whole blocks, an odd tail, as far as there are any.
     static func parts(of range: ByteRange) -> [(range: ByteRange, isWholeBlocks: Bool)] {
         let outer = range.wholeBlocks(Limits.blockSizeBytes)

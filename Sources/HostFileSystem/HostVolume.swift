@@ -1,5 +1,5 @@
 import CLinux
-import Synchronization
+import Locking
 import VolumeModel
 
 /// The coordinator's private mount of a volume: a file system that is in no mount namespace, reached
@@ -22,7 +22,7 @@ public final class HostVolume: Sendable {
         let root: Descriptor
     }
 
-    private let descriptors: Mutex<Descriptors?>
+    private let descriptors: Lock<Descriptors?>
     let cache: DescriptorCache
 
     init(
@@ -32,7 +32,7 @@ public final class HostVolume: Sendable {
         self.device = device
         self.kind = kind
         self.rootHandle = rootHandle
-        self.descriptors = Mutex(descriptors)
+        self.descriptors = Lock(descriptors)
         cache = DescriptorCache(capacity: descriptorsMaximum)
     }
 

@@ -1,6 +1,6 @@
+import Locking
 import Logging
 import NIOCore
-import Synchronization
 import Transport
 import VolumeModel
 import VolumeMount
@@ -8,7 +8,7 @@ import VolumeProtocol
 
 /// Takes what peers send to the volume that it is for.
 final class MessageRouter: Sendable {
-    private let manager = Mutex<VolumeManager?>(nil)
+    private let manager = Lock<VolumeManager?>(nil)
     private let log: Logger
 
     init(log: Logger) { self.log = log }
@@ -16,9 +16,28 @@ final class MessageRouter: Sendable {
     func use(_ manager: VolumeManager) { self.manager.withLock { $0 = manager } }
 
     var handlers: TransportHandlers {
-        TransportHandlers(request: { [self] message, connection in
-            await answer(message, from: connection)
-        })
+        TransportHandlers(
+            request: { [self] message, connection in await answer(message, from: connection) },
+            direct: { [self] message, connection, answer in
+                serve(message, connection.peer, answer)
+            })
+    }
+
+    /// Hands a request to its coordinator on the event loop itself. False: it is something else, or
+    /// not in order.
+    private func serve(
+        _ message: TransportMessage, _ peer: PeerIdentity,
+        _ answer: @escaping TransportHandlers.Answer
+    ) -> Bool {
+        guard message.kind == .toCoordinator,
+            let decoded = try? message.decoded(as: NodeMessage.self),
+            case .request(let header, let sequence, let slot, let operation) = decoded,
+            let volume = manager.withLock({ $0?.instance(header.volume) })
+        else { return false }
+        volume.serve(
+            header, sequence: sequence, slot: slot, operation, payload: message.payload, from: peer
+        ) { answer(TransportMessage(.toCoordinator, $0, payload: $1)) }
+        return true
     }
 
     private func answer(

@@ -1,5 +1,5 @@
 import CoordinatorService
-import Synchronization
+import Locking
 import VolumeModel
 import VolumeMount
 
@@ -13,7 +13,7 @@ final class MountBox: Sendable {
         var coordinatorInUse: (node: String, epoch: Epoch)?
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     var mount: VolumeMount? { state.withLock { $0.mount } }
     var coordinator: Coordinator? { state.withLock { $0.coordinator } }

@@ -25,6 +25,10 @@ actor Peers {
         self.log = log
     }
 
+    /// Bulk data on as many connections as event loops can work on at once.
+    private static let configuration = PeerClientConfiguration(
+        connectionsPerLane: [.metadata: 1, .bulk: max(1, min(4, System.coreCount))])
+
     /// A connected client for a node; throws where the node is not up or not reached in time.
     func client(for node: String, timeout: Duration = .seconds(5)) async throws -> PeerClient {
         guard let record = try await store.getJSON(StoreKeys.node(node), as: NodeRecord.self)?.value
@@ -36,7 +40,8 @@ actor Peers {
             if let old = clients.removeValue(forKey: node) { await old.client.close() }
             client = PeerClient(
                 node: node, addresses: try record.addresses.map { try TransportAddress($0) },
-                credentials: credentials, group: group, handlers: handlers, logger: log)
+                credentials: credentials, configuration: Self.configuration, group: group,
+                handlers: handlers, logger: log)
             clients[node] = (client, record.addresses)
             client.start()
         }

@@ -1,7 +1,7 @@
 import CoordinatorService
+import Locking
 import Logging
 import NIOCore
-import Synchronization
 import Transport
 import VolumeModel
 import VolumeMount
@@ -21,14 +21,29 @@ final class SessionLink: CoordinatorLink {
         case closed
     }
 
+    /// A request from its call to its answer.
+    private struct Request: Sendable {
+        var operation: Operation
+        var payload: ByteBuffer?
+        var sequence: UInt64
+        var slot = Operation.noSlot
+        /// The life that it was asked in.
+        var life: UInt64
+        /// Of a telling: the only coordinator that may answer it.
+        var generation: UInt64?
+        var sent: (@Sendable (UInt64) -> Void)?
+        var completion: @Sendable (LinkAnswer) -> Void
+    }
+
     private struct State {
         var way = Way.none
         var lastSequence: UInt64 = 0
-        var waiting: [CheckedContinuation<Void, Never>] = []
+        /// Requests that wait for a coordinator.
+        var waiting: [Request] = []
         var freeSlots = Array((0..<UInt16(Limits.slotsPerSession)).reversed())
-        var slotWaiters: [CheckedContinuation<UInt16, Never>] = []
-        /// Attempts whose answer is waited for, by number.
-        var attempts: [UInt64: CheckedContinuation<LinkAnswer?, Never>] = [:]
+        var slotWaiters = CircularBuffer<Request>()
+        /// Requests whose answer is waited for, by the attempt's number.
+        var attempts: [UInt64: Request] = [:]
         var lastAttempt: UInt64 = 0
         /// Goes up with every change of way.
         var generation: UInt64 = 0
@@ -36,9 +51,14 @@ final class SessionLink: CoordinatorLink {
         var life: UInt64 = 0
         /// The session is new, and not everything is told yet: only what tells may pass.
         var isReclaiming = false
+
+        mutating func nextSequence() -> UInt64 {
+            lastSequence += 1
+            return lastSequence
+        }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
     private let log: Logger
 
     init(log: Logger) { self.log = log }
@@ -76,7 +96,7 @@ final class SessionLink: CoordinatorLink {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for continuation in waiting { continuation.resume() }
+        for request in waiting { proceed(request) }
     }
 
     /// What was asked of the coordinator before is asked of this one.
@@ -91,8 +111,8 @@ final class SessionLink: CoordinatorLink {
             }
             return (state.waiting, state.attempts)
         }
-        for continuation in waiting { continuation.resume() }
-        for attempt in attempts.values { attempt.resume(returning: nil) }
+        for request in waiting { proceed(request) }
+        for request in attempts.values { again(request) }
     }
 
     /// Everything waits until there is a coordinator again.
@@ -112,13 +132,13 @@ final class SessionLink: CoordinatorLink {
     }
 
     fileprivate func reclaim(_ operation: Operation, generation: UInt64) async -> LinkAnswer {
-        while true {
-            let way: Way? = state.withLock { $0.generation == generation ? $0.way : nil }
-            guard let way else { return LinkAnswer(.failed(.notConnected)) }
-            let sequence = nextSequence()
-            if let answer = await attempt(operation, nil, way, sequence, Operation.noSlot) {
-                return answer
+        await withCheckedContinuation { continuation in
+            let request = state.withLock { state in
+                Request(
+                    operation: operation, sequence: state.nextSequence(), life: state.life,
+                    generation: generation, completion: { continuation.resume(returning: $0) })
             }
+            proceed(request)
         }
     }
 
@@ -138,172 +158,178 @@ final class SessionLink: CoordinatorLink {
     func call(
         _ operation: Operation, payload: ByteBuffer?, sent: (@Sendable (UInt64) -> Void)?
     ) async -> LinkAnswer {
-        guard operation.needsSlot else {
-            return await repeated(operation, payload, slot: Operation.noSlot, sent)
+        await withCheckedContinuation { continuation in
+            begin(operation, payload, sent) { continuation.resume(returning: $0) }
         }
-        let slot = await takeSlot()
-        defer { returnSlot(slot) }
-        return await repeated(operation, payload, slot: slot, sent)
+    }
+
+    func call(
+        _ operation: Operation, payload: ByteBuffer?,
+        completion: @escaping @Sendable (LinkAnswer) -> Void
+    ) {
+        begin(operation, payload, nil, completion)
+    }
+
+    private func begin(
+        _ operation: Operation, _ payload: ByteBuffer?, _ sent: (@Sendable (UInt64) -> Void)?,
+        _ completion: @escaping @Sendable (LinkAnswer) -> Void
+    ) {
+        let request: Request? = state.withLock { state in
+            var request = Request(
+                operation: operation, payload: payload, sequence: 0, life: state.life, sent: sent,
+                completion: completion)
+            if operation.needsSlot {
+                guard let slot = state.freeSlots.popLast() else {
+                    state.slotWaiters.append(request)
+                    return nil
+                }
+                request.slot = slot
+            }
+            request.sequence = state.nextSequence()
+            return request
+        }
+        if let request { proceed(request) }
     }
 
     private enum Next {
-        case go(Way)
+        case go(Way, attempt: UInt64)
         case wait
-        case closed
-        case lost
+        case end(ErrorCode)
     }
 
-    private func repeated(
-        _ operation: Operation, _ payload: ByteBuffer?, slot: UInt16,
-        _ sent: (@Sendable (UInt64) -> Void)?
-    ) async -> LinkAnswer {
-        var (sequence, life) = (nextSequence(), state.withLock { $0.life })
-        while true {
-            let next: Next = state.withLock { state in
-                if state.life != life {
-                    // Without a slot nothing is changed, and it may begin anew.
-                    if slot != Operation.noSlot { return .lost }
-                    life = state.life
-                }
-                return switch state.way {
-                case .none: .wait
-                case .closed: .closed
-                case .local, .remote: state.isReclaiming ? .wait : .go(state.way)
-                }
+    /// Asks the present coordinator, or waits for one.
+    private func proceed(_ request: Request) {
+        var request = request
+        let next: Next = state.withLock { state in
+            if let generation = request.generation {
+                guard generation == state.generation else { return .end(.notConnected) }
+            } else if state.life != request.life {
+                // Without a slot nothing is changed, and it may begin anew.
+                if request.slot != Operation.noSlot { return .end(.inputOutput) }
+                request.life = state.life
             }
-            switch next {
-            case .lost:
-                return LinkAnswer(.failed(.inputOutput))
+            switch state.way {
             case .closed:
-                return LinkAnswer(.failed(.notConnected))
-            case .wait:
-                await waitForWay()
-            case .go(let way):
-                sent?(sequence)
-                if let answer = await attempt(operation, payload, way, sequence, slot) {
-                    return answer
+                return .end(.notConnected)
+            case .none where request.generation != nil:
+                return .end(.notConnected)
+            case .none:
+                state.waiting.append(request)
+                return .wait
+            case .local, .remote:
+                if state.isReclaiming && request.generation == nil {
+                    state.waiting.append(request)
+                    return .wait
                 }
-                // A slot's request keeps its number: that is how a repetition is known.
-                if slot == Operation.noSlot { sequence = nextSequence() }
-            }
-        }
-    }
-
-    private func nextSequence() -> UInt64 {
-        state.withLock { state in
-            state.lastSequence += 1
-            return state.lastSequence
-        }
-    }
-
-    private func takeSlot() async -> UInt16 {
-        await withCheckedContinuation { continuation in
-            let slot: UInt16? = state.withLock { state in
-                if let slot = state.freeSlots.popLast() { return slot }
-                state.slotWaiters.append(continuation)
-                return nil
-            }
-            if let slot { continuation.resume(returning: slot) }
-        }
-    }
-
-    private func returnSlot(_ slot: UInt16) {
-        let next: CheckedContinuation<UInt16, Never>? = state.withLock { state in
-            guard state.slotWaiters.isEmpty else { return state.slotWaiters.removeFirst() }
-            state.freeSlots.append(slot)
-            return nil
-        }
-        next?.resume(returning: slot)
-    }
-
-    private func waitForWay() async {
-        await withCheckedContinuation { continuation in
-            let isThere = state.withLock { state in
-                switch state.way {
-                case .closed: return true
-                case .local, .remote: if !state.isReclaiming { return true }
-                case .none: break
-                }
-                state.waiting.append(continuation)
-                return false
-            }
-            if isThere { continuation.resume() }
-        }
-    }
-
-    /// Nil: there is no answer, and the request is made again; also where the way has changed while
-    /// it was under way. What comes of it then is nobody's: that coordinator is no more.
-    private func attempt(
-        _ operation: Operation, _ payload: ByteBuffer?, _ way: Way, _ sequence: UInt64,
-        _ slot: UInt16
-    ) async -> LinkAnswer? {
-        await withCheckedContinuation { continuation in
-            let number = state.withLock { state in
                 state.lastAttempt += 1
-                state.attempts[state.lastAttempt] = continuation
-                return state.lastAttempt
+                state.attempts[state.lastAttempt] = request
+                return .go(state.way, attempt: state.lastAttempt)
             }
-            Task {
-                let answer = await self.perform(operation, payload, way, sequence, slot)
-                self.state.withLock { $0.attempts.removeValue(forKey: number) }?
-                    .resume(returning: answer)
-            }
+        }
+        switch next {
+        case .wait: break
+        case .end(let error): end(request, LinkAnswer(.failed(error)))
+        case .go(let way, let attempt):
+            request.sent?(request.sequence)
+            perform(request, way) { self.attempted(attempt, $0) }
         }
     }
 
-    private func perform(
-        _ operation: Operation, _ payload: ByteBuffer?, _ way: Way, _ sequence: UInt64,
-        _ slot: UInt16
-    ) async -> LinkAnswer? {
-        switch way {
-        case .local(let coordinator, let session, let mayAnswer):
-            do throws(Refusal) {
-                let answer = try await coordinator.request(
-                    session, sequence: sequence, slot: slot, operation, payload: payload)
-                guard mayAnswer() else { throw .notCoordinator }
-                return LinkAnswer(
-                    answer.result, payload: answer.payload, grant: answer.grant)
-            } catch {
-                log.debug("a request was refused", metadata: ["refusal": "\(error)"])
-                try? await Task.sleep(for: Self.retryDelay)
+    /// Nil: there is no answer, and the request is made again a little later. Where the way has changed
+    /// while it was under way it was made again then: what comes of it now is nobody's.
+    private func attempted(_ attempt: UInt64, _ answer: LinkAnswer?) {
+        if let answer {
+            guard let request = state.withLock({ $0.attempts.removeValue(forKey: attempt) })
+            else { return }
+            return end(request, answer)
+        }
+        Task {
+            try? await Task.sleep(for: Self.retryDelay)
+            guard let request = state.withLock({ $0.attempts.removeValue(forKey: attempt) })
+            else { return }
+            again(request)
+        }
+    }
+
+    private func again(_ request: Request) {
+        var request = request
+        // A slot's request keeps its number: that is how a repetition is known.
+        if request.slot == Operation.noSlot {
+            request.sequence = state.withLock { $0.nextSequence() }
+        }
+        proceed(request)
+    }
+
+    /// Gives the slot to whoever waits for one, and answers.
+    private func end(_ request: Request, _ answer: LinkAnswer) {
+        let next: Request? = state.withLock { state in
+            guard request.slot != Operation.noSlot else { return nil }
+            guard var next = state.slotWaiters.popFirst() else {
+                state.freeSlots.append(request.slot)
                 return nil
             }
-        case .remote(let client, let header):
-            return await send(operation, payload, client, header, sequence, slot)
-        case .none, .closed:
-            return nil
+            next.slot = request.slot
+            next.sequence = state.nextSequence()
+            next.life = state.life
+            return next
         }
+        request.completion(answer)
+        if let next { proceed(next) }
     }
 
     private static let retryDelay = Duration.milliseconds(50)
 
-    private func send(
-        _ operation: Operation, _ payload: ByteBuffer?, _ client: PeerClient,
-        _ header: MessageHeader, _ sequence: UInt64, _ slot: UInt16
-    ) async -> LinkAnswer? {
-        let message = NodeMessage.request(header, sequence: sequence, slot: slot, operation)
-        do {
-            let answer = try await client.call(
-                TransportMessage(.toCoordinator, message, payload: payload),
-                lane: operation.lane)
-            switch try answer.decoded(as: CoordinatorReply.self) {
-            case .result(sequence, let result, let grant):
-                return LinkAnswer(result, payload: answer.payload, grant: grant)
+    private func perform(
+        _ request: Request, _ way: Way, _ completion: @escaping @Sendable (LinkAnswer?) -> Void
+    ) {
+        switch way {
+        case .local(let coordinator, let session, let mayAnswer):
+            coordinator.request(
+                session, sequence: request.sequence, slot: request.slot, request.operation,
+                payload: request.payload
+            ) { result in
+                switch result {
+                case .success(let answer) where mayAnswer():
+                    completion(
+                        LinkAnswer(answer.result, payload: answer.payload, grant: answer.grant))
+                case .success, .failure:
+                    // Nothing is to be shown: the coordinator has changed, and this session follows it.
+                    completion(nil)
+                }
+            }
+        case .remote(let client, let header):
+            let message = NodeMessage.request(
+                header, sequence: request.sequence, slot: request.slot, request.operation)
+            let sequence = request.sequence
+            client.call(
+                TransportMessage(.toCoordinator, message, payload: request.payload),
+                lane: request.operation.lane
+            ) { completion(Self.answer($0, to: sequence)) }
+        case .none, .closed:
+            completion(nil)
+        }
+    }
+
+    private static func answer(_ result: CallResult, to asked: UInt64) -> LinkAnswer? {
+        switch result {
+        case .failure(let error) where error.code == .messageTooLarge:
+            return LinkAnswer(.failed(.invalid))
+        case .failure:
+            return nil
+        case .success(let message):
+            guard let reply = try? message.decoded(as: CoordinatorReply.self) else { return nil }
+            switch reply {
+            case .result(asked, let result, let grant):
+                return LinkAnswer(result, payload: message.payload, grant: grant)
             case .refused(.malformed):
                 return LinkAnswer(.failed(.protocolError))
-            case .refused(let refusal):
+            case .refused:
                 // Nothing was done: the coordinator has changed, and this session follows it.
-                log.debug("a request was refused", metadata: ["refusal": "\(refusal)"])
+                return nil
             case .result, .sessionOpened, .sessionClosed:
                 return LinkAnswer(.failed(.protocolError))
             }
-        } catch let error as TransportError where error.code == .messageTooLarge {
-            return LinkAnswer(.failed(.invalid))
-        } catch {
-            log.debug("a request found no answer", metadata: ["error": "\(error)"])
         }
-        try? await Task.sleep(for: Self.retryDelay)
-        return nil
     }
 }
 

@@ -19,8 +19,7 @@ extension VolumeInstance {
             return (.refused(.notCoordinator), nil)
         }
         let header = message.header
-        guard header.epoch >= epoch else { return (.refused(.oldEpoch), nil) }
-        guard header.epoch == epoch else { return (.refused(.newerEpoch), nil) }
+        if let refusal = refusal(of: header, epoch) { return (.refused(refusal), nil) }
         let session = NodeIdentity(name: peer.node, incarnation: header.incarnation)
         switch message {
         case .openSession:
@@ -36,16 +35,44 @@ extension VolumeInstance {
             coordinator.endSession(session)
             return (.sessionClosed, nil)
         case .request(_, let sequence, let slot, let operation):
-            do throws(Refusal) {
-                let answer = try await coordinator.request(
-                    session, sequence: sequence, slot: slot, operation, payload: payload)
-                // What is shown must come from whoever is still the coordinator (one-coordinator).
-                guard mayAnswer(epoch) else { throw .notCoordinator }
-                return (.result(sequence: sequence, answer.result, answer.grant), answer.payload)
-            } catch {
-                return (.refused(error), nil)
+            return await withCheckedContinuation { continuation in
+                serve(
+                    header, sequence: sequence, slot: slot, operation, payload: payload, from: peer
+                ) { continuation.resume(returning: ($0, $1)) }
             }
         }
+    }
+
+    /// Serves a peer's request without a task that waits; does not block.
+    nonisolated func serve(
+        _ header: MessageHeader, sequence: UInt64, slot: UInt16,
+        _ operation: VolumeProtocol.Operation, payload: ByteBuffer?, from peer: PeerIdentity,
+        completion: @escaping @Sendable (CoordinatorReply, ByteBuffer?) -> Void
+    ) {
+        guard let (coordinator, epoch) = mounted.coordinatorWithEpoch else {
+            return completion(.refused(.notCoordinator), nil)
+        }
+        if let refusal = refusal(of: header, epoch) { return completion(.refused(refusal), nil) }
+        let session = NodeIdentity(name: peer.node, incarnation: header.incarnation)
+        coordinator.request(
+            session, sequence: sequence, slot: slot, operation, payload: payload
+        ) { result in
+            switch result {
+            case .failure(let refusal):
+                completion(.refused(refusal), nil)
+            // What is shown must come from whoever is still the coordinator (one-coordinator).
+            case .success where !self.mayAnswer(epoch):
+                completion(.refused(.notCoordinator), nil)
+            case .success(let answer):
+                completion(
+                    .result(sequence: sequence, answer.result, answer.grant), answer.payload)
+            }
+        }
+    }
+
+    /// Why a message of another epoch is not taken.
+    nonisolated private func refusal(of header: MessageHeader, _ epoch: Epoch) -> Refusal? {
+        header.epoch == epoch ? nil : header.epoch < epoch ? .oldEpoch : .newerEpoch
     }
 
     /// This node coordinates the epoch, as far as it may say so itself.

@@ -1,13 +1,13 @@
 import ClusterStore
+import Locking
 import Logging
-import Synchronization
 import VolumeModel
 import VolumeProtocol
 
 /// All volumes of this node: follows the cluster's records and tells each volume what they say.
 final class VolumeManager: Sendable {
     private let context: NodeContext
-    private let instances = Mutex<[VolumeID: VolumeInstance]>([:])
+    private let instances = Lock<[VolumeID: VolumeInstance]>([:])
 
     private let witness: MemberWitness
 

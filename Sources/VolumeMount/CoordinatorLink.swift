@@ -26,9 +26,22 @@ public protocol CoordinatorLink: AnyObject, Sendable {
     func call(
         _ operation: Operation, payload: ByteBuffer?, sent: (@Sendable (UInt64) -> Void)?
     ) async -> LinkAnswer
+
+    /// The same without a task that waits. `completion` is called once, on any thread; it must not
+    /// block.
+    func call(
+        _ operation: Operation, payload: ByteBuffer?,
+        completion: @escaping @Sendable (LinkAnswer) -> Void)
 }
 
 extension CoordinatorLink {
+    public func call(
+        _ operation: Operation, payload: ByteBuffer?,
+        completion: @escaping @Sendable (LinkAnswer) -> Void
+    ) {
+        Task { completion(await call(operation, payload: payload, sent: nil)) }
+    }
+
     func call(_ operation: Operation, payload: ByteBuffer? = nil) async -> LinkAnswer {
         await call(operation, payload: payload, sent: nil)
     }

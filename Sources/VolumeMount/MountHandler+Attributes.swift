@@ -10,17 +10,6 @@ extension MountHandler {
         return FUSEEntry(nodeID: number, attributes: file.attributes)
     }
 
-    func lookUp(_ name: NameInDirectory, _ reply: FUSEReplyPort) async {
-        switch await ask(.lookup(name)).result {
-        case .entry(let found):
-            await answer(found, reply)
-        case .failed(let error):
-            reply.error(error.underParent)
-        default:
-            reply.error(.protocolError)
-        }
-    }
-
     /// Answers an entry, with what this node itself knows better of it.
     func answer(_ found: FileEntry, _ reply: FUSEReplyPort) async {
         switch await completed(found) {
@@ -34,12 +23,7 @@ extension MountHandler {
 
     /// An entry as this node's processes must see it: with its own writes in size and times.
     func completed(_ found: FileEntry) async -> Result<FileEntry, ErrorCode> {
-        let knowsBetter = state.withLock { state in
-            state.filter.ownSizeBytes(found.handle) != nil
-                || state.filter.hasUnreportedWrites(found.handle)
-                || state.timesUnderWay[found.handle] != nil
-        }
-        guard knowsBetter else { return .success(found) }
+        guard knowsBetter(found.handle) else { return .success(found) }
         return await freshAttributes(found.handle).map {
             FileEntry(handle: found.handle, attributes: $0)
         }

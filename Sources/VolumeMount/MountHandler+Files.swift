@@ -12,7 +12,7 @@ extension MountHandler {
     private static let openFlags =
         FUSEOpenReplyFlags.directIO | FUSEOpenReplyFlags.parallelDirectWrites
 
-    private func newOpen() -> OpenID {
+    func newOpen() -> OpenID {
         state.withLock { state in
             state.lastOpen += 1
             return OpenID(state.lastOpen)
@@ -23,26 +23,31 @@ extension MountHandler {
         open.number << 32 | UInt64(UInt32(bitPattern: file.number))
     }
 
-    private func begin(_ handle: FileHandle, _ open: OpenID) -> FileIndex {
+    func begin(_ handle: FileHandle, _ open: OpenID) -> FileIndex {
         state.withLock { state in
             state.opens[open] = handle
             return state.filter.open(handle)
         }
     }
 
-    func open(_ handle: FileHandle, _ flags: UInt32, _ reply: FUSEReplyPort) async {
-        let open = newOpen()
-        let generation = coordinatorGeneration
-        if case .failed(let error) = await ask(.open(handle, open)).result {
-            reply.error(error)
-            return
-        }
-        let file = begin(handle, open)
+    /// The answer crossed a change of coordinator.
+    func answerOpened(
+        _ handle: FileHandle, _ file: FileIndex, _ open: OpenID, since generation: UInt64,
+        _ reply: FUSEReplyPort
+    ) async {
         if let error = await confirm(handle, open, since: generation) {
             await close(handle, file, open)
             reply.error(error)
-        } else if !reply.opened(handle: openHandle(file, open), openFlags: Self.openFlags) {
-            await close(handle, file, open)
+        } else {
+            answerOpened(handle, file, open, reply)
+        }
+    }
+
+    func answerOpened(
+        _ handle: FileHandle, _ file: FileIndex, _ open: OpenID, _ reply: FUSEReplyPort
+    ) {
+        if !reply.opened(handle: openHandle(file, open), openFlags: Self.openFlags) {
+            Task { await close(handle, file, open) }
         }
     }
 
@@ -72,16 +77,7 @@ extension MountHandler {
     private func close(_ handle: FileHandle, _ file: FileIndex, _ open: OpenID) async {
         // A growth goes back in a request of its own, so that no later one can meet it.
         _ = await report(file)
-        let report = state.withLock { state in
-            state.opens[open] = nil
-            state.heldLocks.releaseOpen(handle, open)
-            let report = state.filter.close(file)
-            if state.filter.index(of: handle) == nil {
-                state.lockedFiles.remove(handle)
-                state.growthAheadBytes[file] = nil
-            }
-            return report
-        }
+        let report = state.withLock { $0.close(handle, file, open) }
         _ = await ask(.release(handle, open, report))
     }
 
@@ -125,19 +121,12 @@ extension MountHandler {
             operation = .makeNode(
                 name(node), mode: mode, deviceMajor: device.major, deviceMinor: device.minor,
                 creator(umask))
-        case .mkdir(let directory, let mode, let umask):
-            operation = .makeDirectory(name(directory), mode: mode, creator(umask))
         case .link(let old, let newName):
             guard let file = nodes.handle(old) else {
                 reply.error(.stale)
                 return
             }
             operation = .link(file, name(newName))
-        case .create(let file, let flags, let mode, let umask, _):
-            isOpen = true
-            operation = .create(
-                name(file), mode: mode, creator(umask), open: open,
-                exclusive: flags & UInt32(OpenFlags.exclusive) != 0)
         case .tmpfile(_, let mode, let umask, _):
             isOpen = true
             operation = .createUnnamed(handle, mode: mode, creator(umask), open: open)
@@ -147,7 +136,7 @@ extension MountHandler {
         let generation = coordinatorGeneration
         switch await ask(operation).result {
         case .entry(let found) where isOpen:
-            await answerCreated(found, open, since: generation, reply)
+            await answerCreated(found, begin(found.handle, open), open, since: generation, reply)
         case .entry(let found):
             await answer(found, reply)
         case .failed(let error):
@@ -157,10 +146,10 @@ extension MountHandler {
         }
     }
 
-    private func answerCreated(
-        _ found: FileEntry, _ open: OpenID, since generation: UInt64, _ reply: FUSEReplyPort
+    func answerCreated(
+        _ found: FileEntry, _ file: FileIndex, _ open: OpenID, since generation: UInt64,
+        _ reply: FUSEReplyPort
     ) async {
-        let file = begin(found.handle, open)
         if let error = await confirm(found.handle, open, since: generation) {
             await close(found.handle, file, open)
             reply.error(error)
@@ -168,15 +157,21 @@ extension MountHandler {
         }
         switch await completed(found) {
         case .success(let complete):
-            let entry = entry(complete)
-            let handle = openHandle(file, open)
-            if !reply.created(entry, handle: handle, openFlags: Self.openFlags) {
-                nodes.forget(entry.nodeID, count: 1)
-                await close(found.handle, file, open)
-            }
+            answerCreated(complete, file, open, reply)
         case .failure(let error):
             await close(found.handle, file, open)
             reply.error(error)
+        }
+    }
+
+    func answerCreated(
+        _ complete: FileEntry, _ file: FileIndex, _ open: OpenID, _ reply: FUSEReplyPort
+    ) {
+        let entry = entry(complete)
+        let handle = openHandle(file, open)
+        if !reply.created(entry, handle: handle, openFlags: Self.openFlags) {
+            nodes.forget(entry.nodeID, count: 1)
+            Task { await close(complete.handle, file, open) }
         }
     }
 }

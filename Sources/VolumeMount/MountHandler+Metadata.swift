@@ -21,6 +21,23 @@ extension MountHandler {
         return answer
     }
 
+    /// The same without a task; `completion` runs on the thread that brings the answer.
+    func ask(
+        _ operation: VolumeProtocol.Operation, payload: ByteBuffer? = nil,
+        completion: @escaping @Sendable (LinkAnswer) -> Void
+    ) {
+        guard operation.concernsMetadata else {
+            return link.call(operation, payload: payload, completion: completion)
+        }
+        let request = state.withLock { $0.filter.metadata.begin(operation) }
+        link.call(operation, payload: payload) { [self] answer in
+            state.withLock {
+                $0.filter.metadata.end(request, operation, answer.result, answer.grant)
+            }
+            completion(answer)
+        }
+    }
+
     func recallMetadata(_ file: FileHandle) {
         statistics.metadataRecalls.add(1, ordering: .relaxed)
         state.withLock { $0.filter.metadata.recall(file) }

@@ -46,8 +46,7 @@ extension MountHandler {
         let redirected: RedirectedRequest =
             isDetached ? .detached(slot.detach()) : .slot(slot)
         let range = ByteRange(offset: request.offsetBytes, length: UInt64(length))
-        Task {
-            let answer = await ask(.read(handle, range))
+        ask(.read(handle, range)) { [self] answer in
             switch answer.result {
             case .data:
                 let payload = answer.payload ?? ByteBuffer()
@@ -87,8 +86,7 @@ extension MountHandler {
         let operation = Operation.write(handle, offsetBytes: request.offsetBytes, flags)
         let redirected: RedirectedRequest =
             isDetached ? .detached(slot.detach()) : .slot(slot)
-        Task {
-            let answer = await ask(operation, payload: payload)
+        ask(operation, payload: payload) { [self] answer in
             switch answer.result {
             case .written(_, let length, _):
                 statistics.count(redirectedWrite: Int(length))

@@ -16,20 +16,14 @@ extension MountHandler {
             return
         }
         switch request {
-        case .lookup(let name):
-            await lookUp(NameInDirectory(parent: handle, name: name), reply)
         case .getattr, .statx:
             await attributes(of: handle, request, reply)
         case .setattr(let set):
             await setAttributes(handle, set, reply)
         case .readlink:
             await answerBytes(.readLink(handle), size: nil, reply)
-        case .symlink, .mknod, .mkdir, .link, .create, .tmpfile:
+        case .symlink, .mknod, .link, .tmpfile:
             await make(request, context, handle, reply)
-        case .unlink(let name):
-            await answerDone(.unlink(NameInDirectory(parent: handle, name: name)), reply)
-        case .rmdir(let name):
-            await answerDone(.removeDirectory(NameInDirectory(parent: handle, name: name)), reply)
         case .rename(let name, let newParent, let newName, let flags):
             guard let target = nodes.handle(newParent) else {
                 reply.error(.stale)
@@ -39,21 +33,8 @@ extension MountHandler {
                 .rename(
                     NameInDirectory(parent: handle, name: name),
                     to: NameInDirectory(parent: target, name: newName), flags: flags), reply)
-        case .open(let flags, _):
-            await open(handle, flags, reply)
         case .release(let open, _, _, _):
             await release(handle, open, reply)
-        case .opendir:
-            reply.opened(handle: 0, openFlags: 0)
-        case .releasedir, .fsyncdir, .syncfs:
-            // What was acknowledged is durable already.
-            reply.ok()
-        case .readdir(_, let offset, let size):
-            await readDirectory(
-                handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: false), reply)
-        case .readdirplus(_, let offset, let size):
-            await readDirectory(
-                handle, offset, FUSEDirectoryBuilder(sizeBytes: size, isPlus: true), reply)
         case .fsync(let open, _):
             await synchronize(handle, open, reply)
         case .flush(let open, let owner):
@@ -89,7 +70,8 @@ extension MountHandler {
             reply.error(.notTerminal)
         case .bmap, .poll, .unknown:
             reply.error(.notImplemented)
-        case .forget, .batchForget, .interrupt, .destroy:
+        case .forget, .batchForget, .interrupt, .destroy, .lookup, .create, .mkdir, .unlink, .rmdir,
+            .open, .opendir, .releasedir, .readdir, .readdirplus, .fsyncdir, .syncfs:
             preconditionFailure("served before")
         }
     }
@@ -193,32 +175,6 @@ extension MountHandler {
             await answerDone(.removeExtendedAttribute(handle, name: name), reply)
         default:
             preconditionFailure("not about extended attributes")
-        }
-    }
-
-    private func readDirectory(
-        _ handle: FileHandle, _ offset: UInt64, _ empty: FUSEDirectoryBuilder,
-        _ reply: FUSEReplyPort
-    ) async {
-        var builder = empty
-        let operation = Operation.readDirectory(
-            handle, cookie: Int64(bitPattern: offset), maximumBytes: UInt32(builder.capacityBytes),
-            withAttributes: builder.isPlus)
-        switch await ask(operation).result {
-        case .directory(let entries, _):
-            for found in entries {
-                guard builder.hasRoom(nameLengthBytes: found.entry.name.count) else { break }
-                let isDots = found.entry.name == [0x2e] || found.entry.name == [0x2e, 0x2e]
-                let lookup = found.file.flatMap { file in
-                    builder.isPlus && !isDots ? entry(file) : nil
-                }
-                guard builder.add(found.entry, lookup: lookup) else { break }
-            }
-            reply.directory(builder)
-        case .failed(let error):
-            reply.error(error)
-        default:
-            reply.error(.protocolError)
         }
     }
 }

@@ -1,5 +1,6 @@
 import FUSE
 import FilterCore
+import Locking
 import Logging
 import NIOCore
 import Synchronization
@@ -57,6 +58,8 @@ final class MountHandler: FUSEHandler {
         var lastOpen: UInt64 = 0
         /// What this node has open, to be told to the next coordinator.
         var opens: [OpenID: FileHandle] = [:]
+        /// What open directories were told ahead, by the open's number.
+        var directories: [UInt64: DirectoryPiece] = [:]
         /// SETLKW requests that wait, by the kernel's number.
         var lockWaits: [UInt64: UInt64] = [:]
         /// Files on which record locks were taken here.
@@ -74,7 +77,7 @@ final class MountHandler: FUSEHandler {
         }
     }
 
-    let state: Mutex<State>
+    let state: Lock<State>
     let nodes: NodeTable
     let link: any CoordinatorLink
     /// The path to the LUN, as it is opened.
@@ -92,7 +95,7 @@ final class MountHandler: FUSEHandler {
         onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (FUSEEndReason) -> Void
     ) {
-        state = Mutex(State(rules: rules, lun: lun))
+        state = Lock(State(rules: rules, lun: lun))
         nodes = NodeTable(root: root)
         self.link = link
         self.device = device
@@ -129,6 +132,7 @@ final class MountHandler: FUSEHandler {
                 return
             }
             statistics.metadataOperations.add(1, ordering: .relaxed)
+            if servePromptly(request, context, handle, reply) { return }
             Task { await self.serve(request, context, handle, reply) }
         }
     }

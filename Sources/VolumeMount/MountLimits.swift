@@ -14,6 +14,8 @@ enum MountLimits {
     static let parkedInSlotsMaximum = 48
     /// How many bytes of requests may be with the coordinator without a slot.
     static let detachedMaximumBytes = 64 << 20
+    /// Of how many open directories a piece is kept, of at most 32 KiB of names each.
+    static let directoryPiecesMaximum = 256
     /// How many requests at a time tell a new coordinator what is held.
     static let reclaimsMaximum = 64
 

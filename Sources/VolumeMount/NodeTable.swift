@@ -1,4 +1,4 @@
-import Synchronization
+import Locking
 import VolumeModel
 
 /// The kernel's node numbers of one mount, and the files they stand for. Number 1 is the root.
@@ -16,14 +16,14 @@ final class NodeTable: Sendable {
         var last: UInt64 = 1
     }
 
-    private let state: Mutex<State>
+    private let state: Lock<State>
     static let root: UInt64 = 1
 
     init(root: FileHandle) {
         var state = State()
         state.entries[Self.root] = Entry(handle: root, lookups: 1)
         state.numbers[root] = Self.root
-        self.state = Mutex(state)
+        self.state = Lock(state)
     }
 
     /// Counts a lookup, which the kernel will forget some day.

@@ -21,6 +21,34 @@ import Testing
         }
     }
 
+    @Test func `what the event loop takes is answered from any thread, the rest by a task`()
+        async throws
+    {
+        let handlers = TransportHandlers(
+            request: { message, _ in text("task " + String(buffer: message.body)) },
+            direct: { message, _, answer in
+                guard String(buffer: message.body) == "direct" else { return false }
+                Task { answer(text("taken")) }
+                return true
+            })
+        try await TestCluster().withPair(server: handlers) { _, client in
+            let taken = String(buffer: try await client.call(text("direct")).body)
+            #expect(taken == "taken")
+            let other = String(buffer: try await client.call(text("other")).body)
+            #expect(other == "task other")
+            let result: CallResult = await withCheckedContinuation { continuation in
+                client.call(text("direct")) { continuation.resume(returning: $0) }
+            }
+            let answer = String(buffer: try result.get().body)
+            #expect(answer == "taken")
+            await client.close()
+            let failed: CallResult = await withCheckedContinuation { continuation in
+                client.call(text("direct")) { continuation.resume(returning: $0) }
+            }
+            #expect(throws: TransportError.self) { try failed.get() }
+        }
+    }
+
     @Test func `the handler knows the peer and the lane`() async throws {
         let handlers = TransportHandlers(request: { _, connection in
             text("\(connection.peer) \(connection.lane)")

@@ -23,6 +23,8 @@ final class FakeCoordinator: CoordinatorLink, Sendable {
         var grantsGrowth = false
         /// Answers may be kept (rule recall-before-change).
         var grantsMetadata = false
+        /// The names of the root, but for those that can be looked up.
+        var listed: [String] = []
     }
 
     static let fileBytes: UInt64 = 1 << 20
@@ -107,6 +109,15 @@ final class FakeCoordinator: CoordinatorLink, Sendable {
                     state.sizes[file.bytes[0]] = size
                 }
                 return LinkAnswer(.done)
+            case .readDirectory(_, let cookie, let maximumBytes, _):
+                let last = min(Int(cookie) + Int(maximumBytes) / 128, state.listed.count)
+                let entries = (Int(cookie)..<max(last, Int(cookie))).map { index in
+                    DirectoryEntryWithFile(
+                        entry: DirectoryEntry(
+                            name: Array(state.listed[index].utf8), inode: UInt64(index) + 1000,
+                            kind: .regular, nextCookie: Int64(index) + 1), file: nil)
+                }
+                return LinkAnswer(.directory(entries, atEnd: entries.isEmpty))
             case .read(let file, let range):
                 return read(file.bytes[0], range, state)
             case .write(let file, let offset, _):

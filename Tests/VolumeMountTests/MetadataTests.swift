@@ -48,6 +48,36 @@ struct MetadataTests {
         await fixture.end()
     }
 
+    /// The kernel asks for some names at once, this node for a message full of them.
+    @Test func directoriesAreReadInLargePieces() async throws {
+        let fixture = try await VolumeFixture()
+        let names = (0..<4000).map { "a-file-with-some-name-\($0)" }
+        fixture.coordinator.state.withLock { $0.listed = names }
+        let path = fixture.path
+        let found = await Outcome { () -> [[String]] in
+            guard let directory = opendir(path) else { return [] }
+            defer { closedir(directory) }
+            return (0..<2).map { _ in
+                rewinddir(directory)
+                var found: [String] = []
+                while let entry = readdir(directory) {
+                    found.append(
+                        withUnsafeBytes(of: &entry.pointee.d_name) {
+                            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+                        })
+                }
+                return found
+            }
+        }.wait()
+        #expect(found == [names, names])
+        let asked = fixture.coordinator.count {
+            if case .readDirectory = $0 { true } else { false }
+        }
+        // Each time four pieces of 1024 names, and one that says it is the end.
+        #expect(asked == 10)
+        await fixture.end()
+    }
+
     @Test func whatIsNotGrantedIs() async throws {
         let fixture = try await VolumeFixture()
         for _ in 0..<5 { _ = await size(fixture, "a") }

@@ -94,6 +94,9 @@ int covol_removexattr(const char *path, const char *name);
 
 long covol_pread(int fd, void *buffer, size_t length, uint64_t offset);
 long covol_pwrite(int fd, const void *buffer, size_t length, uint64_t offset);
+// pwritev of one buffer again and again, up to length bytes and 1024 times.
+long covol_pwrite_repeated(int fd, const void *buffer, size_t buffer_length, size_t length,
+                           uint64_t offset);
 int64_t covol_lseek(int fd, int64_t offset, int whence);
 int covol_ftruncate(int fd, uint64_t size);
 int covol_fallocate(int fd, int mode, uint64_t offset, uint64_t length);

@@ -68,6 +68,20 @@ public final class PeerClient: Sendable {
         try await connection(lane).call(message, timeout: timeout)
     }
 
+    /// As `call`, without a task that waits. See `PeerConnection.call(_:completion:)`.
+    public func call(
+        _ message: TransportMessage, lane: Lane = .metadata,
+        completion: @escaping @Sendable (CallResult) -> Void
+    ) {
+        let connection: PeerConnection
+        do throws(TransportError) {
+            connection = try self.connection(lane)
+        } catch {
+            return completion(.failure(error))
+        }
+        connection.call(message, completion: completion)
+    }
+
     /// Sends a message without an answer. See `PeerConnection.send`.
     public func send(
         _ message: TransportMessage, lane: Lane = .metadata, timeout: Duration? = nil

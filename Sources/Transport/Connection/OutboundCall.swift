@@ -15,8 +15,20 @@ final class CallTicket: Sendable {
     func cancel() { cancelled.store(true, ordering: .releasing) }
 }
 
-typealias CallResult = Result<TransportMessage, TransportError>
-typealias CallContinuation = CheckedContinuation<CallResult, Never>
+/// How a call ended.
+public typealias CallResult = Result<TransportMessage, TransportError>
+/// Who waits for a call's end; resumed exactly once.
+enum CallContinuation {
+    case task(CheckedContinuation<CallResult, Never>)
+    case closure(@Sendable (CallResult) -> Void)
+
+    func resume(returning result: CallResult) {
+        switch self {
+        case .task(let continuation): continuation.resume(returning: result)
+        case .closure(let completion): completion(result)
+        }
+    }
+}
 
 /// A request or one-way message on its way out.
 struct OutboundCall {

@@ -47,6 +47,22 @@ public final class PeerConnection: Sendable {
         try await submit(message, kind: .request, timeout: timeout)
     }
 
+    /// As `call`, without a task that waits. `completion` is called once, on the connection's event
+    /// loop or the caller's thread, and must not block.
+    public func call(
+        _ message: TransportMessage, completion: @escaping @Sendable (CallResult) -> Void
+    ) {
+        do throws(TransportError) {
+            try message.checkSize()
+        } catch {
+            return completion(.failure(error))
+        }
+        let call = OutboundCall(
+            ticket: CallTicket(), kind: .request, message: message, timeout: nil,
+            continuation: .closure(completion))
+        eventLoop.execute { self.handler.value.submit(call) }
+    }
+
     /// Sends a message without an answer. Returns when it is written, which says nothing about its
     /// arrival. Waits for room like `call`.
     public func send(
@@ -64,7 +80,7 @@ public final class PeerConnection: Sendable {
             await withCheckedContinuation { continuation in
                 let call = OutboundCall(
                     ticket: ticket, kind: kind, message: message, timeout: timeout,
-                    continuation: continuation)
+                    continuation: .task(continuation))
                 eventLoop.execute { self.handler.value.submit(call) }
             }
         } onCancel: {

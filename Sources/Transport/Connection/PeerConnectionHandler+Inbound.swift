@@ -70,6 +70,13 @@ extension PeerConnectionHandler {
         let message = frame.message
         switch frame.header.kind {
         case .request:
+            if let direct = shared.handlers.direct,
+                direct(
+                    message, connection,
+                    { connection.finish(id, kind: .response, reply: $0) })
+            {
+                return
+            }
             guard let request = shared.handlers.request else { return refuse(id) }
             Task {
                 let reply = await request(message, connection)
