@@ -82,7 +82,9 @@ struct CoreFillTests {
     }
 
     /// Whatever might have come near since keeps it.
-    @Test(arguments: Obstacle.allCases) func itStaysWhereSomethingCameNear(_ obstacle: Obstacle) throws {
+    @Test(arguments: Obstacle.allCases) func itStaysWhereSomethingCameNear(_ obstacle: Obstacle)
+        throws
+    {
         let fixture = Fixture()
         let open = try fixture.open(node1, file, size: 64 * block)
         var generation = try fill(fixture, node1, 8..<16).generation

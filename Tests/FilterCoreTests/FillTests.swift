@@ -76,7 +76,9 @@ struct FillTests {
         let first = fixture.filter.fillRange(
             fixture.file, for: FilterFixture.blocks(far(0)..<far(0) + 1))
         #expect(first.lengthBytes == least && first.startBytes % least == 0)
-        for number: UInt64 in 0..<40 { fill(fixture, 2 + number, for: far(number)..<far(number) + 1) }
+        for number: UInt64 in 0..<40 {
+            fill(fixture, 2 + number, for: far(number)..<far(number) + 1)
+        }
         let later = fixture.filter.fillRange(
             fixture.file, for: FilterFixture.blocks(far(50)..<far(50) + 1))
         #expect(later.lengthBytes == FillLimits.pieceMaximumBytes)

@@ -25,6 +25,6 @@ extension FUSEMountOptions {
 
         static let standard =
             getenv("COVOL_FUSE_TRANSPORT").flatMap { Transport(rawValue: String(cString: $0)) }
-            ?? .device
+            ?? .automatic
     }
 }

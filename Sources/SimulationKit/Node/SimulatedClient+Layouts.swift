@@ -93,7 +93,8 @@ extension SimulatedClient {
                 done(true)
                 return
             }
-            let range = simulation.random.chance(0.5)
+            let range =
+                simulation.random.chance(0.5)
                 ? blocks : filter.fillRange(file.index, for: blocks)
             let asked = linkGeneration
             filter.beginFill(file.index, range)
