@@ -61,13 +61,20 @@ extension Operation {
 }
 
 extension CommandResult {
-    /// An error that a file system answers when it, or the LUN below it, has failed as a whole.
+    /// With ENOLINK and EUCLEAN, which is XFS's word for damage.
+    private static let doubtfulErrors: Set<ErrorCode> = [
+        .inputOutput, .readOnly, .noDevice, .reservationConflict, .timedOut, .remoteIO,
+        ErrorCode(67), ErrorCode(117),
+    ]
+
+    /// An error that a file system answers when it, or the LUN below it, has failed as a whole, or when
+    /// this node's key was taken from the LUN.
     var doubtfulError: ErrorCode? {
         let error: ErrorCode
         switch self {
         case .failed(let code), .performed(.failed(let code), _): error = code
         default: return nil
         }
-        return error == .inputOutput || error == .readOnly || error == .noDevice ? error : nil
+        return Self.doubtfulErrors.contains(error) ? error : nil
     }
 }
