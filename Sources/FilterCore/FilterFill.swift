@@ -62,16 +62,30 @@ extension FilterCore {
     public func fillRange(_ file: FileIndex, for blocks: ByteRange) -> ByteRange {
         let known = files[Int(file.number)]
         if let fill = known.fill, blocks.overlaps(next(after: fill, blocks.lengthBytes)) {
-            return ByteRange(
-                start: min(blocks.startBytes, fill.range.endBytes),
-                end: max(blocks.endBytes, next(after: fill, blocks.lengthBytes).endBytes))
+            return withinFile(
+                file,
+                ByteRange(
+                    start: min(blocks.startBytes, fill.range.endBytes),
+                    end: max(blocks.endBytes, next(after: fill, blocks.lengthBytes).endBytes)))
         }
         let doublings = min(known.fillCount / FillLimits.fillsPerDoubling, 32)
         let piece = min(
             FillLimits.pieceMinimumBytes << UInt64(doublings), FillLimits.pieceMaximumBytes)
-        return ByteRange(
-            start: blocks.startBytes & ~(piece - 1),
-            end: (blocks.endBytes + piece - 1) & ~(piece - 1))
+        return withinFile(
+            file,
+            ByteRange(
+                start: blocks.startBytes & ~(piece - 1),
+                end: (blocks.endBytes + piece - 1) & ~(piece - 1)))
+    }
+
+    /// Up to the file's size as far as it is known, and no farther than a file can reach: the coordinator
+    /// would refuse the message.
+    private func withinFile(_ file: FileIndex, _ range: ByteRange) -> ByteRange {
+        let known = files[Int(file.number)]
+        let size = min(
+            known.growth?.visibleSizeBytes ?? known.sizeBytes ?? .max, UInt64(Int64.max))
+        let end = min(range.endBytes, size & ~(Limits.blockSizeBytes - 1))
+        return ByteRange(start: min(range.startBytes, end), end: end)
     }
 
     private func next(after fill: FilterFill, _ leastBytes: UInt64) -> ByteRange {
@@ -87,12 +101,8 @@ extension FilterCore {
         guard let fill = files[slot].fill, !fill.isAskingAhead, files[slot].fillCount > 1,
             fill.reachedBytes >= fill.halfwayBytes, fill.isFollowed
         else { return nil }
-        let ahead = next(after: fill, 0)
-        if let size = files[slot].growth?.visibleSizeBytes ?? files[slot].sizeBytes,
-            ahead.endBytes > size & ~(Limits.blockSizeBytes - 1)
-        {
-            return nil
-        }
+        let ahead = withinFile(file, next(after: fill, 0))
+        guard !ahead.isEmpty else { return nil }
         files[slot].fill?.isAskingAhead = true
         return ahead
     }

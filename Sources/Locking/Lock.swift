@@ -6,9 +6,10 @@ import Glibc
 /// inherit priorities (`FUTEX_LOCK_PI`, futex(2)): an unlock hands the lock to the thread that has
 /// waited longest, so that once one waits all do, with a switch of threads each. pthread_mutex_lock(3)
 /// leaves the lock to whoever runs.
+///
+/// Sound to share: the value is reached by `withLock` alone, under the mutex, and enters and leaves as
+/// `sending`; both have one address for as long as this lives.
 public struct Lock<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
-    // Sendable is sound: the value is reached by `withLock` alone, under the mutex. Both have one
-    // address for as long as this lives.
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let value: UnsafeMutablePointer<Value>
 

@@ -84,6 +84,19 @@ struct FillTests {
         #expect(later.lengthBytes == FillLimits.pieceMaximumBytes)
     }
 
+    /// The coordinator takes no range beyond what a file can be; and nothing is filled beyond its size.
+    @Test func fillsEndWithTheFile() {
+        let fixture = fixture(blocks: 20)
+        let wanted = FilterFixture.blocks(17..<18)
+        let known = fixture.filter.fillRange(fixture.file, for: wanted)
+        #expect(known == FilterFixture.blocks(16..<20))
+        let unknown = FilterFixture()
+        let last = UInt64(Int64.max) & ~(block - 1)
+        let far = unknown.filter.fillRange(
+            unknown.file, for: ByteRange(start: last - block, end: last))
+        #expect(far.endBytes == last && far.startBytes < last)
+    }
+
     /// What is being filled is unknown until the answer: another node may write there by then, and the
     /// answer may never come.
     @Test func pendingFillsAreUnknown() {
