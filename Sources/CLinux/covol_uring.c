@@ -40,25 +40,40 @@ void covol_ring_destroy(struct io_uring *ring) {
     free(ring);
 }
 
+int covol_ring_register_buffers(struct io_uring *ring, const struct iovec *buffers,
+                                unsigned count) {
+    return io_uring_register_buffers(ring, buffers, count);
+}
+
+int covol_ring_register_file(struct io_uring *ring, int fd) {
+    return io_uring_register_files(ring, &fd, 1);
+}
+
 int covol_ring_read(struct io_uring *ring, int fd, void *buffer, unsigned length, uint64_t offset,
-                    int async, uint64_t user_data) {
+                    int registered, int async, uint64_t user_data) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
     if (!sqe)
         return -EBUSY;
-    io_uring_prep_read(sqe, fd, buffer, length, offset);
+    if (registered >= 0)
+        io_uring_prep_read_fixed(sqe, fd, buffer, length, offset, registered);
+    else
+        io_uring_prep_read(sqe, fd, buffer, length, offset);
     io_uring_sqe_set_flags(sqe, async ? IOSQE_ASYNC : 0);
     io_uring_sqe_set_data64(sqe, user_data);
     return 0;
 }
 
 int covol_ring_write(struct io_uring *ring, int fd, const void *buffer, unsigned length,
-                     uint64_t offset, int dsync, int async, uint64_t user_data) {
+                     uint64_t offset, int registered, int dsync, int async, uint64_t user_data) {
     struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
     if (!sqe)
         return -EBUSY;
-    io_uring_prep_write(sqe, fd, buffer, length, offset);
+    if (registered >= 0)
+        io_uring_prep_write_fixed(sqe, fd, buffer, length, offset, registered);
+    else
+        io_uring_prep_write(sqe, fd, buffer, length, offset);
     sqe->rw_flags = dsync ? RWF_DSYNC : 0;
     io_uring_sqe_set_flags(sqe, async ? IOSQE_ASYNC : 0);
     io_uring_sqe_set_data64(sqe, user_data);
@@ -135,7 +150,8 @@ static int fuse_command(struct io_uring *ring, int fd, unsigned operation, unsig
         return -EBUSY;
     memset(sqe, 0, 2 * sizeof *sqe);
     sqe->opcode = IORING_OP_URING_CMD;
-    sqe->fd = fd;
+    sqe->fd = fd < 0 ? 0 : fd;
+    sqe->flags = fd < 0 ? IOSQE_FIXED_FILE : 0;
     sqe->cmd_op = operation;
     sqe->addr = (uint64_t)(uintptr_t)parts;
     sqe->len = parts ? 2 : 0;

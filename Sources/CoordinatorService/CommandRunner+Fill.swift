@@ -15,14 +15,14 @@ extension CommandRunner {
         if try shares(file) {
             return .filled(range: known, extents: extents, sizeBytes: size, zeroed: [])
         }
-        let space = try volume.statistics()
-        let room = space.blocksFree * UInt64(space.blockSizeBytes)
+        let room = try roomForData()
         let end =
             room / ServiceLimits.fillShareOfRoom >= known.lengthBytes
             ? known.endBytes
             : min(known.endBytes, known.startBytes + ServiceLimits.fillWithLittleRoomBytes)
         var zeroed: [ByteRange] = []
         do throws(ErrorCode) {
+            try requireRoom(bytes: end - known.startBytes)
             for extent in extents where extent.state == .hole || extent.state == .unwritten {
                 let part = ByteRange(
                     start: extent.fileOffsetBytes, end: min(extent.fileEndBytes, end))

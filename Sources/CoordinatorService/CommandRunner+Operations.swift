@@ -58,7 +58,11 @@ extension CommandRunner {
             try volume.removeExtendedAttribute(name, of: file)
             return answer(.done)
         case .allocate(let file, let mode, let range):
-            try volume.allocate(file, mode: HostFileSystem.AllocationMode(rawValue: mode), range)
+            let mode = HostFileSystem.AllocationMode(rawValue: mode)
+            if mode.isDisjoint(with: [.punchHole, .collapseRange]) {
+                try requireRoom(for: range, of: file)
+            }
+            try volume.allocate(file, mode: mode, range)
             return answer(.done, size: try volume.attributes(file).sizeBytes)
         case .seek(let file, let offset, let target):
             return answer(
@@ -66,9 +70,10 @@ extension CommandRunner {
                     try volume.seek(file, offsetBytes: offset, to: target == .data ? .data : .hole))
             )
         case .copyRange(let source, let from, let target, let to, let length):
+            let length = min(length, ServiceLimits.copyMaximumBytes)
+            try requireRoom(for: ByteRange(offset: to, length: length), of: target)
             let copied = try volume.copyRange(
-                from: source, offsetBytes: from, to: target, offsetBytes: to,
-                lengthBytes: min(length, ServiceLimits.copyMaximumBytes))
+                from: source, offsetBytes: from, to: target, offsetBytes: to, lengthBytes: length)
             return answer(.copied(copied), size: try volume.attributes(target).sizeBytes)
         case .synchronize(let file):
             try volume.syncFile(file)
@@ -214,6 +219,7 @@ extension CommandRunner {
         }
         let before = try volume.attributes(file).sizeBytes
         let start = flags.contains(.append) ? before : offset
+        try requireRoom(for: ByteRange(offset: start, length: UInt64(length)), of: file)
         var failure: ErrorCode?
         var written = 0
         data.withUnsafeReadableBytes { bytes in

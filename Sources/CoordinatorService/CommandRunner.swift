@@ -179,6 +179,7 @@ final class CommandRunner: Sendable {
         _ file: FileHandle, _ range: ByteRange, _ zerosFrom: UInt64, _ node: String
     ) throws(ErrorCode) -> CommandResult {
         let size = try volume.attributes(file).sizeBytes
+        try requireRoom(bytes: range.endBytes > zerosFrom ? range.endBytes - zerosFrom : 0)
         let isNew = try directory.growth.begin(
             file, visibleSizeBytes: size, holder: node)
         do throws(ErrorCode) {

@@ -113,8 +113,33 @@ final class PrivateDirectory: Sendable {
 
     private static let markName = Array(OwnershipMark.fileName.utf8)
 
-    /// Replaces the ownership mark: a new file, whole and durable, takes the old one's name.
+    /// Replaces the ownership mark: a new file, whole and durable, takes the old one's name. Where it
+    /// says so already nothing is written: a full volume must find its next coordinator.
     func writeMark(_ bytes: [UInt8]) throws(ErrorCode) {
+        if try mark(lengthBytes: bytes.count) != bytes {
+            try reserve.use { () throws(ErrorCode) in try replaceMark(bytes) }
+        }
+        // A freeze brings the journal home: whoever looks at the LUN does not replay it.
+        try volume.freeze()
+        try volume.thaw()
+    }
+
+    /// What the mark says, as far as it is so long; nil: there is none, or it is longer or shorter.
+    private func mark(lengthBytes: Int) throws(ErrorCode) -> [UInt8]? {
+        let file: FileHandle
+        do throws(ErrorCode) {
+            file = try volume.lookup(Self.markName, in: handle).handle
+        } catch .noEntry {
+            return nil
+        }
+        var bytes = [UInt8](repeating: 0, count: lengthBytes + 1)
+        let outcome = bytes.withUnsafeMutableBytes { bytes in
+            Result { () throws(ErrorCode) in try volume.read(file, offsetBytes: 0, into: bytes) }
+        }
+        return try outcome.get() == lengthBytes ? Array(bytes.dropLast()) : nil
+    }
+
+    private func replaceMark(_ bytes: [UInt8]) throws(ErrorCode) {
         let fresh = Self.markName + Array(".new".utf8)
         try volume.unlinkIfThere(fresh, in: handle)
         let file = try volume.create(fresh, in: handle, mode: 0o600, creator: Self.creator).handle
@@ -124,9 +149,6 @@ final class PrivateDirectory: Sendable {
         guard try outcome.get() == bytes.count else { throw .noSpace }
         try volume.syncFile(file)
         try volume.rename(fresh, in: handle, to: Self.markName, in: handle)
-        // A freeze brings the journal home: whoever looks at the LUN does not replay it.
-        try volume.freeze()
-        try volume.thaw()
     }
 
     /// Removes the directory and everything in it.

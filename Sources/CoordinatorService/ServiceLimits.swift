@@ -12,4 +12,7 @@ enum ServiceLimits {
     /// more than so many bytes, as far as there are any.
     static let fillShareOfRoom: UInt64 = 8
     static let fillWithLittleRoomBytes: UInt64 = 64 << 10
+    /// So much room, and no more than this share of the volume, is kept from data.
+    static let keptRoomBytes: UInt64 = 8 << 20
+    static let keptShareOfVolume: UInt64 = 64
 }

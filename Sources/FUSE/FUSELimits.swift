@@ -7,6 +7,9 @@ enum FUSELimits {
     static let slotMemoryBytes =
         pageSizeBytes + Limits.payloadMaximumBytes + 2 * Int(Limits.blockSizeBytes)
     static let slotBufferBytes = slotMemoryBytes - pageSizeBytes
+    /// So much of a ring entry's buffer is pinned, and its pages need not be looked up for LUN I/O: all
+    /// of it would cost a megabyte an entry.
+    static let registeredBufferBytes = 64 << 10
     /// A request is read to where a WRITE's payload then starts a page.
     static let headroomBytes = FUSERequestHeader.sizeBytes + FUSEDecoder.writeArgumentBytes
     /// A payload whose every block lies elsewhere, cut at both ends.

@@ -51,16 +51,19 @@ extension FUSEWorkerCore {
         let address = buffer(index) + Int(segment.bufferOffsetBytes + segment.doneBytes)
         let length = segment.lengthBytes - segment.doneBytes
         let offset = segment.lunOffsetBytes + UInt64(segment.doneBytes)
+        let registered = registeredBuffer(
+            index, endBytes: Int(segment.bufferOffsetBytes + segment.lengthBytes))
         switch segment.operation {
         case .read:
             ring.queueRead(
                 descriptor: segment.descriptor, into: address, lengthBytes: length,
-                offsetBytes: offset, async: segment.retries > 0 || segment.mayBlock,
-                userData: userData)
+                offsetBytes: offset, registered: registered,
+                async: segment.retries > 0 || segment.mayBlock, userData: userData)
         case .write, .writeDSync:
             ring.queueWrite(
                 descriptor: segment.descriptor, from: address, lengthBytes: length,
-                offsetBytes: offset, dsync: segment.operation == .writeDSync,
+                offsetBytes: offset, registered: registered,
+                dsync: segment.operation == .writeDSync,
                 async: segment.retries > 0 || segment.mayBlock, userData: userData)
         case .flush: ring.queueFlush(descriptor: segment.descriptor, userData: userData)
         }

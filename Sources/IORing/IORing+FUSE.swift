@@ -13,10 +13,10 @@ extension IORing {
     }
 
     /// Gives an entry back with the answer in it; completes like ``queueFUSERegister``. The answer is
-    /// taken from the entry's memory with the submit.
+    /// taken from the entry's memory with the submit. Without a descriptor: the registered file's.
     public func queueFUSECommit(
-        descriptor: Int32, queue number: UInt32, commitID: UInt64, userData: UInt64
+        descriptor: Int32?, queue number: UInt32, commitID: UInt64, userData: UInt64
     ) {
-        queue { covol_ring_fuse_commit(ring, descriptor, number, commitID, userData) }
+        queue { covol_ring_fuse_commit(ring, descriptor ?? -1, number, commitID, userData) }
     }
 }

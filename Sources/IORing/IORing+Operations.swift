@@ -4,26 +4,28 @@ import VolumeModel
 /// Each queues one operation; it starts with the next submit. Where the queue is full, what it holds
 /// is sent first. The memory and the descriptor must stay until the operation has completed.
 extension IORing {
-    /// pread(2). `async` hands it straight to a kernel worker.
+    /// pread(2). `async` hands it straight to a kernel worker. `registered`: the number of the
+    /// registered buffer that all of `buffer` lies in.
     public func queueRead(
         descriptor: Int32, into buffer: UnsafeMutableRawPointer, lengthBytes: UInt32,
-        offsetBytes: UInt64, async: Bool = false, userData: UInt64
+        offsetBytes: UInt64, registered: Int32? = nil, async: Bool = false, userData: UInt64
     ) {
         queue {
             covol_ring_read(
-                ring, descriptor, buffer, lengthBytes, offsetBytes, async ? 1 : 0, userData)
+                ring, descriptor, buffer, lengthBytes, offsetBytes, registered ?? -1,
+                async ? 1 : 0, userData)
         }
     }
 
-    /// pwrite(2), with `RWF_DSYNC` where `dsync` is set.
+    /// pwrite(2), with `RWF_DSYNC` where `dsync` is set; else like ``queueRead``.
     public func queueWrite(
         descriptor: Int32, from buffer: UnsafeRawPointer, lengthBytes: UInt32, offsetBytes: UInt64,
-        dsync: Bool, async: Bool = false, userData: UInt64
+        registered: Int32? = nil, dsync: Bool, async: Bool = false, userData: UInt64
     ) {
         queue {
             covol_ring_write(
-                ring, descriptor, buffer, lengthBytes, offsetBytes, dsync ? 1 : 0, async ? 1 : 0,
-                userData)
+                ring, descriptor, buffer, lengthBytes, offsetBytes, registered ?? -1,
+                dsync ? 1 : 0, async ? 1 : 0, userData)
         }
     }
 

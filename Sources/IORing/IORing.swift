@@ -71,6 +71,20 @@ public struct IORing: ~Copyable {
         }
     }
 
+    /// Pins pieces of memory for as long as the ring is there, so that operations that name them by
+    /// their position need not look their pages up. Once. Throws ENOMEM, EFAULT, and what else
+    /// io_uring_register(2) says of `IORING_REGISTER_BUFFERS`.
+    public func registerBuffers(_ buffers: [iovec]) throws(ErrorCode) {
+        let result = covol_ring_register_buffers(ring, buffers, UInt32(buffers.count))
+        if result < 0 { throw ErrorCode(-result) }
+    }
+
+    /// Holds the file of one descriptor, for operations that name it without the descriptor. Once.
+    public func registerFile(_ descriptor: Int32) throws(ErrorCode) {
+        let result = covol_ring_register_file(ring, descriptor)
+        if result < 0 { throw ErrorCode(-result) }
+    }
+
     /// Sends what is queued and waits until at least one completion is there. A signal ends the wait
     /// early without an error.
     public func submitAndWait() throws(ErrorCode) {

@@ -34,7 +34,9 @@ final class CoordinatorHost: Sendable {
             do {
                 coordinator = try Coordinator(
                     volume: volume, attached: attached, log: log, onFailure: onFailure)
-                try coordinator.writeMark(Array(JSONEncoder().encode(mark)))
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = .sortedKeys
+                try coordinator.writeMark(Array(encoder.encode(mark)))
             } catch {
                 volume.close()
                 throw error

@@ -29,12 +29,18 @@ int covol_ring_create(unsigned entries, unsigned completions, unsigned flags,
                       struct io_uring **ring);
 void covol_ring_destroy(struct io_uring *ring);
 
+// Pins `count` pieces of memory for as long as the ring is there, or -errno.
+int covol_ring_register_buffers(struct io_uring *ring, const struct iovec *buffers, unsigned count);
+// Has the ring hold one descriptor's file, for covol_ring_fuse_commit, or -errno.
+int covol_ring_register_file(struct io_uring *ring, int fd);
+
 // Each takes one submission entry: 0, or -EBUSY while the queue is full (submit, then retry).
 // `async` is not 0: straight to a worker thread of the kernel's (IOSQE_ASYNC).
+// `registered`: the number of the registered buffer that `buffer` lies in, or -1.
 int covol_ring_read(struct io_uring *ring, int fd, void *buffer, unsigned length, uint64_t offset,
-                    int async, uint64_t user_data);
+                    int registered, int async, uint64_t user_data);
 int covol_ring_write(struct io_uring *ring, int fd, const void *buffer, unsigned length,
-                     uint64_t offset, int dsync, int async, uint64_t user_data);
+                     uint64_t offset, int registered, int dsync, int async, uint64_t user_data);
 int covol_ring_fdatasync(struct io_uring *ring, int fd, uint64_t user_data);
 // One event of EPOLLIN or EPOLLERR. `exclusive`: one waiter of many is woken (EPOLLEXCLUSIVE).
 int covol_ring_poll_in(struct io_uring *ring, int fd, int exclusive, uint64_t user_data);
@@ -54,6 +60,7 @@ int covol_ring_timeout(struct io_uring *ring, const struct covol_timeout *timeou
 // parts are those of the entry, which keeps them; the array itself must stay until the submit.
 int covol_ring_fuse_register(struct io_uring *ring, int fd, unsigned queue,
                              const struct iovec *parts, uint64_t user_data);
+// `fd` is -1 for the registered file.
 int covol_ring_fuse_commit(struct io_uring *ring, int fd, unsigned queue, uint64_t commit_id,
                            uint64_t user_data);
 

@@ -61,6 +61,9 @@ struct FUSERingEntries {
     /// The numbers of requests of the worker's own.
     var lastNudge: UInt64 = 1 << 63
     let timeout: UnsafeMutablePointer<covol_timeout>
+    var isDeviceRegistered = false
+    /// The slots from the first on whose buffers are registered.
+    var registeredBuffers = 0
     /// The connection is over: the kernel takes no answer any more.
     var isOver = false
 
@@ -89,6 +92,9 @@ struct FUSERingEntries {
             to: covol_timeout(
                 seconds: 0, nanoseconds: FUSELimits.starvationMilliseconds * 1_000_000))
     }
+
+    /// The entries that the queues have without those for requests that wait.
+    var wantedCount: Int { queues.reduce(0) { $0 + $1.wanted } }
 
     func deallocate() {
         entries.deallocate()

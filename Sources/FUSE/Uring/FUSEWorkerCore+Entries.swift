@@ -8,6 +8,7 @@ extension FUSEWorkerCore {
     /// Gives every queue of this worker its entries. Throws where the kernel refuses one at once.
     func registerEntries() throws(ErrorCode) {
         guard let uring else { return }
+        registerMemory()
         for position in uring.pointee.queues.indices {
             for _ in 0..<uring.pointee.queues[position].wanted { _ = register(position) }
         }
@@ -19,6 +20,33 @@ extension FUSEWorkerCore {
             if let slot = entryCompleted(completion) { uring.pointee.early.append(slot) }
         }
         if let failure { throw failure }
+    }
+
+    /// Has the ring hold the device, and the front of the buffers that all queues begin with. Where it
+    /// cannot, all goes as well without.
+    private func registerMemory() {
+        guard let uring else { return }
+        do throws(ErrorCode) {
+            try ring.registerFile(descriptor)
+            uring.pointee.isDeviceRegistered = true
+            try ring.registerBuffers(
+                (0..<uring.pointee.wantedCount).map {
+                    iovec(
+                        iov_base: buffer(uring.pointee.firstSlot + $0),
+                        iov_len: FUSELimits.registeredBufferBytes)
+                })
+            uring.pointee.registeredBuffers = uring.pointee.wantedCount
+        } catch {
+            channel.connection.logger.debug(
+                "the FUSE ring goes without registered memory", metadata: ["errno": "\(error)"])
+        }
+    }
+
+    /// The registered buffer that a slot's bytes up to `endBytes` lie in.
+    func registeredBuffer(_ index: Int, endBytes: Int) -> Int32? {
+        guard let uring, endBytes <= FUSELimits.registeredBufferBytes else { return nil }
+        let number = index - uring.pointee.firstSlot
+        return number >= 0 && number < uring.pointee.registeredBuffers ? Int32(number) : nil
     }
 
     /// Gives a queue one more entry; false where none is left.
@@ -146,8 +174,8 @@ extension FUSEWorkerCore {
         uring.pointee.queues[position].unsentCommits += 1
         uring.pointee.queues[position].unsent += 1
         ring.queueFUSECommit(
-            descriptor: descriptor, queue: uring.pointee.queues[position].number,
-            commitID: slots[slot].commitID,
+            descriptor: uring.pointee.isDeviceRegistered ? nil : descriptor,
+            queue: uring.pointee.queues[position].number, commitID: slots[slot].commitID,
             userData: Source.entry.rawValue | UInt64(number) << 8)
     }
 }

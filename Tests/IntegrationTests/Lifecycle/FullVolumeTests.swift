@@ -25,6 +25,11 @@ extension IntegrationTests {
                         result.status != 0 && result.stderr.contains("No space left"),
                         "\(command): status \(result.status) \(result.stderr.suffix(300))")
                 }
+                // Another node can coordinate it all the same.
+                try await others[0].check(
+                    [lab.binaries.covol, "volume", "move", "Volume1", "--to", others[1].name])
+                try await others[0].check(
+                    [lab.binaries.covol, "volume", "move", "Volume1", "--to", coordinator.name])
                 for (node, reader) in [
                     (others[1], others[0]), (coordinator, others[1]), (others[0], coordinator),
                 ] {
