@@ -23,6 +23,7 @@ let package = Package(
         .executable(name: "covold", targets: ["covold"]),
         .executable(name: "covol-store", targets: ["covol-store"]),
         .executable(name: "covol-lun", targets: ["covol-lun"]),
+        .executable(name: "covol-machine", targets: ["covol-machine"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -48,6 +49,7 @@ let package = Package(
             name: "FilterCore", dependencies: ["VolumeModel", "VolumeProtocol"],
             swiftSettings: pure),
         .target(name: "ClusterCore", dependencies: ["VolumeModel"], swiftSettings: pure),
+        .target(name: "MachineCore", dependencies: ["VolumeModel"], swiftSettings: pure),
         .target(name: "Locking", swiftSettings: strict),
         // One kernel interface each
         .target(name: "CLinux", linkerSettings: [.linkedLibrary(":liburing.a")]),
@@ -91,6 +93,11 @@ let package = Package(
                 "CLinux", "FilterCore", "FUSE", "Locking", "VolumeModel", "VolumeProtocol",
                 nio("NIOCore"), log,
             ], swiftSettings: strict),
+        .target(name: "MachineSupervision", swiftSettings: strict),
+        .target(
+            name: "VirtualMachines",
+            dependencies: ["MachineSupervision", nio("NIOCore"), nio("NIOPosix")],
+            swiftSettings: strict),
         .target(
             name: "Management",
             dependencies: [
@@ -103,8 +110,9 @@ let package = Package(
             name: "Node",
             dependencies: [
                 "BlockDevice", "ClusterAuthority", "ClusterCore", "ClusterStore",
-                "CoordinatorService", "Fencing", "HostFileSystem", "Locking", "Management",
-                "Transport", "VolumeModel", "VolumeMount", "VolumeProtocol", nio("NIOCore"),
+                "CoordinatorService", "Fencing", "HostFileSystem", "Locking", "MachineCore",
+                "MachineSupervision", "Management", "Transport", "VirtualMachines", "VolumeModel",
+                "VolumeMount", "VolumeProtocol", nio("NIOCore"),
                 nio("NIOPosix"), lifecycle, log,
             ], swiftSettings: strict),
         // Command line and lab
@@ -125,12 +133,15 @@ let package = Package(
         .executableTarget(
             name: "covold", dependencies: ["Node", arguments, log], swiftSettings: strict),
         .executableTarget(
+            name: "covol-machine", dependencies: ["MachineSupervision"], swiftSettings: strict),
+        .executableTarget(
             name: "covol-store", dependencies: ["ClusterStore", arguments, log],
             swiftSettings: strict),
         .target(
             name: "SimulationKit",
             dependencies: [
-                "ClusterCore", "CoordinatorCore", "FilterCore", "VolumeModel", "VolumeProtocol",
+                "ClusterCore", "CoordinatorCore", "FilterCore", "MachineCore", "VolumeModel",
+                "VolumeProtocol",
             ], swiftSettings: pure),
         .executableTarget(
             name: "covol-sim", dependencies: ["SimulationKit", arguments], swiftSettings: strict),
@@ -154,6 +165,13 @@ let package = Package(
         .testTarget(
             name: "ClusterCoreTests", dependencies: ["ClusterCore", "VolumeModel"],
             swiftSettings: pure),
+        .testTarget(
+            name: "MachineCoreTests", dependencies: ["MachineCore", "VolumeModel"],
+            swiftSettings: pure),
+        .testTarget(
+            name: "VirtualMachinesTests",
+            dependencies: ["ClusterAuthority", "MachineSupervision", "VirtualMachines"],
+            swiftSettings: strict),
         .testTarget(
             name: "SimulationTests", dependencies: ["SimulationKit", "VolumeModel"],
             swiftSettings: pure),

@@ -27,7 +27,8 @@ public struct CovolCommand: AsyncParsableCommand {
                   covol volume state
                 """,
             subcommands: [
-                VolumeCommand.self, NodeCommand.self, FileCommand.self, StatsCommand.self,
+                VolumeCommand.self, MachineCommand.self, NodeCommand.self, FileCommand.self,
+                StatsCommand.self,
                 EventsCommand.self, ClusterCommand.self,
             ] + subcommands)
     }

@@ -6,7 +6,7 @@
 /// Every method may be called from any task, several at once. Names have been validated
 /// (`VolumeName.validate`) before the server calls; operating errors are `ManagementError`,
 /// anything else that is thrown is answered as `internal` with its description.
-public protocol ManagementBackend: Sendable {
+public protocol ManagementBackend: MachineBackend {
     /// The cluster, and this node's place in it.
     func cluster() async throws -> ClusterSummary
 

@@ -44,6 +44,14 @@ extension ManagementError {
             status: 404)
     }
 
+    /// No virtual machine has this name: 404.
+    public static func machineNotFound(_ name: String) -> ManagementError {
+        ManagementError(
+            code: "machine-not-found",
+            message: "there is no machine \"\(name)\"; `covol vm list` shows those there are",
+            status: 404)
+    }
+
     /// The state of the cluster is in the way, a name that is taken for one: 409.
     public static func conflict(_ message: String) -> ManagementError {
         ManagementError(code: "conflict", message: message, status: 409)

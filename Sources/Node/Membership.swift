@@ -155,6 +155,9 @@ actor Membership {
         if published[key] == nil { _ = try? await store.delete(key) }
     }
 
+    /// Puts the value no more, and leaves it where it is: another node may have put its own.
+    func forget(_ key: String) { published[key] = nil }
+
     func withdraw(_ key: String) async {
         published[key] = nil
         _ = try? await store.delete(key)

@@ -9,11 +9,15 @@ import VolumeProtocol
 /// Takes what peers send to the volume that it is for.
 final class MessageRouter: Sendable {
     private let manager = Lock<VolumeManager?>(nil)
+    private let machines = Lock<MachineManager?>(nil)
     private let log: Logger
 
     init(log: Logger) { self.log = log }
 
-    func use(_ manager: VolumeManager) { self.manager.withLock { $0 = manager } }
+    func use(_ manager: VolumeManager, _ machines: MachineManager) {
+        self.manager.withLock { $0 = manager }
+        self.machines.withLock { $0 = machines }
+    }
 
     var handlers: TransportHandlers {
         TransportHandlers(
@@ -50,6 +54,11 @@ final class MessageRouter: Sendable {
             case .statistics: return statistics()
             case .heartbeat: return TransportMessage(.heartbeat, json: [String]())
             case .fencePath: return try await fencePath(message, connection.peer)
+            case .resetMachine:
+                let problem = await machines.withLock { $0 }?.reset(
+                    try message.decodedJSON(as: String.self))
+                return TransportMessage(
+                    .resetMachine, json: ResetMachineAnswer(problem: problem ?? nil))
             case nil: throw DecodingFailure.unknown("message kind", number: 0)
             }
         } catch {

@@ -6,8 +6,6 @@ import VolumeModel
 import VolumeProtocol
 
 extension NodeBackend {
-    private typealias Progress = @Sendable (String) async -> Void
-
     func redirectVolume(
         _ name: String, reason: String?, progress: @escaping @Sendable (String) async -> Void
     ) async throws {
@@ -74,17 +72,25 @@ extension NodeBackend {
         _ record: VolumeRecord, _ owner: OwnerRecord, _ wanted: String?
     ) async throws -> String {
         let up = Set(try await nodeRecords().map(\.0))
+        let draining = Set(
+            try await context.store.all(prefix: StoreKeys.drains).entries.map {
+                String($0.key.dropFirst(StoreKeys.drains.count))
+            })
         let prefix = StoreKeys.attachments(record.id)
         let attachments = try await context.store.range(prefix: prefix).entries
         let usable = try attachments.filter { try $0.decoded(as: AttachmentRecord.self).hasPath }
             .map { String($0.key.dropFirst(prefix.count)) }
-            .filter(up.contains)
+            .filter { up.contains($0) && !draining.contains($0) }
         if let wanted {
             guard try await memberRecords().contains(where: { $0.0 == wanted }) else {
                 throw ManagementError.notFound("there is no node \(wanted)")
             }
             guard up.contains(wanted) else {
                 throw ManagementError.conflict("\(wanted) is down; choose a node that is up")
+            }
+            guard !draining.contains(wanted) else {
+                throw ManagementError.conflict(
+                    "\(wanted) is drained; covol node resume \(wanted) puts it back into use")
             }
             guard usable.contains(wanted) else {
                 throw ManagementError.conflict(

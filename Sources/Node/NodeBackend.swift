@@ -12,6 +12,7 @@ import VolumeProtocol
 struct NodeBackend: ManagementBackend {
     let context: NodeContext
     let manager: VolumeManager
+    let machineManager: MachineManager
     let storePath: String
 
     func cluster() async throws -> ClusterSummary {

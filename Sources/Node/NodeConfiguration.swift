@@ -9,6 +9,8 @@ public struct NodeConfiguration: Codable, Sendable {
     public var cluster: String
     /// The folder in which volumes appear.
     public var root: String
+    /// The folder for what must outlive the daemon, but not the machine: running virtual machines.
+    public var state: String
     /// The Unix socket of the management API.
     public var socket: String
     /// The Unix socket of the cluster store.
@@ -41,7 +43,7 @@ public struct NodeConfiguration: Codable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case node, cluster, root, socket, store, listen, certificates, logLevel
+        case node, cluster, root, state, socket, store, listen, certificates, logLevel
         case devices, reservationSocket, reservationPath, fence, fenceAgents, watchdog
     }
 
@@ -57,6 +59,7 @@ public struct NodeConfiguration: Codable, Sendable {
         node = try text(.node, nil)
         cluster = try text(.cluster, "covolume")
         root = try text(.root, "/clusterstorage")
+        state = try text(.state, "/run/covolume")
         socket = try text(.socket, "/run/covolume/covold.sock")
         store = try text(.store, "/run/covolume/store.sock")
         listen = try container.decodeIfPresent([String].self, forKey: .listen) ?? []
@@ -70,7 +73,7 @@ public struct NodeConfiguration: Codable, Sendable {
             try container.decodeIfPresent([String: FenceAgent].self, forKey: .fenceAgents) ?? [:]
         watchdog = try container.decodeIfPresent(WatchdogConfiguration.self, forKey: .watchdog)
         if listen.isEmpty { throw NodeError("\"listen\" names no address, such as 10.0.0.1:7400") }
-        for path in [root, socket, store, certificates] where !path.hasPrefix("/") {
+        for path in [root, state, socket, store, certificates] where !path.hasPrefix("/") {
             throw NodeError("\"\(path)\" is not an absolute path")
         }
     }

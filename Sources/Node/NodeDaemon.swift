@@ -73,14 +73,17 @@ public struct NodeDaemon: Sendable {
             events: EventLog(node: configuration.node, store: store, log: log),
             records: RecordReader(store: store))
         let manager = VolumeManager(context: context)
-        router.use(manager)
+        let machines = MachineManager(context: context, volumes: manager)
+        router.use(manager, machines)
         let backend = NodeBackend(
-            context: context, manager: manager, storePath: configuration.store)
+            context: context, manager: manager, machineManager: machines,
+            storePath: configuration.store)
         return [
             ClosingService(
                 membership: membership, heartbeats: Heartbeats(context: context), peers: peers,
                 server: server),
             VolumeService(manager: manager),
+            MachineService(manager: machines),
             ManagementServer(socketPath: configuration.socket, backend: backend, logger: log),
         ]
     }
@@ -123,6 +126,16 @@ struct ClosingService: Service {
         }
         await peers.close()
         await server.close()
+    }
+}
+
+/// The machines: followed until the end, then left to other nodes, before their volumes go.
+struct MachineService: Service {
+    let manager: MachineManager
+
+    func run() async {
+        await cancelWhenGracefulShutdown { await manager.run() }
+        await manager.stop()
     }
 }
 

@@ -64,6 +64,10 @@ actor VolumeInstance {
     var record: VolumeRecord { snapshot.record }
     var me: NodeIdentity { member.me }
     nonisolated var mount: VolumeMount? { mounted.mount }
+    /// The name under which this node shows it; nil while it does not.
+    nonisolated var shownName: String? {
+        mount.flatMap { $0.path.split(separator: "/").last.map(String.init) }
+    }
     nonisolated var coordinator: Coordinator? { mounted.coordinator }
 
     // MARK: Events

@@ -15,6 +15,8 @@ enum WireKind: UInt8 {
     case heartbeat = 4
     /// A ``FencePathRequest``, answered by a ``FencePathAnswer``.
     case fencePath = 5
+    /// The name of a machine that the node is to reset, answered by a ``ResetMachineAnswer``.
+    case resetMachine = 6
 }
 
 extension TransportMessage {

@@ -25,7 +25,9 @@ public struct SafetyRules: OptionSet, Hashable, Sendable {
     public static let failedBeforeRedirect = SafetyRules(rawValue: 1 << 17)
     public static let recallBeforeChange = SafetyRules(rawValue: 1 << 18)
 
-    public static let all = SafetyRules(rawValue: (1 << 19) - 1)
+    public static let machineOnce = SafetyRules(rawValue: 1 << 19)
+
+    public static let all = SafetyRules(rawValue: (1 << 20) - 1)
 
     /// Every rule with its name in `docs/architecture.md`, in the order there.
     public static let named: [(name: String, rule: SafetyRules)] = [
@@ -48,5 +50,6 @@ public struct SafetyRules: OptionSet, Hashable, Sendable {
         ("once", .once),
         ("failed-before-redirect", .failedBeforeRedirect),
         ("sole-mutator", .soleMutator),
+        ("machine-once", .machineOnce),
     ]
 }

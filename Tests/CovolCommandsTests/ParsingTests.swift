@@ -83,7 +83,7 @@ struct ParsingTests {
                 commands.append((path + [try #require(child.configuration.commandName)], child))
             }
         }
-        #expect(leaves == 18)
+        #expect(leaves == 35)
     }
 
     @Test func noCommandPrintsHelp() async {

@@ -52,7 +52,9 @@ struct ShapeTests {
                 "fence-failed", "coordinator-moved", "coordinator-lost", "coordinator-took-over",
                 "failover-waits", "redirected", "direct", "opens-lost", "path-lost", "path-back",
                 "volume-added", "volume-removed", "volume-renamed", "volume-changed",
-                "store-lost", "store-back",
+                "machine-runs", "machine-moved", "machine-restarted", "machine-failed",
+                "machine-halted", "machine-resumed", "node-drained", "node-resumed", "store-lost",
+                "store-back",
             ])
     }
 

@@ -18,9 +18,15 @@ import VolumeModel
         #expect(result.violation != nil, "\(result.describe(name))")
     }
 
+    /// Its runs are short, and what shows it is rare.
+    @Test func aMachineThatRunsTwiceIsNoticed() async {
+        let result = await SimulationRunner.control(.machineOnce, seedsMaximum: 400, from: 1)
+        #expect(result.violation?.check == "a machine runs at most once")
+    }
+
     @Test func everyRuleHasAControl() {
         let all = SafetyRules.named.reduce(SafetyRules()) { $0.union($1.rule) }
         #expect(all == .all)
-        #expect(SafetyRules.named.count == 19)
+        #expect(SafetyRules.named.count == 20)
     }
 }

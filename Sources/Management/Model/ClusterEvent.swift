@@ -27,6 +27,17 @@ public enum ClusterEventKind: String, Sendable, CaseIterable {
     case volumeRemoved = "volume-removed"
     case volumeRenamed = "volume-renamed"
     case volumeChanged = "volume-changed"
+    case machineRuns = "machine-runs"
+    case machineMoved = "machine-moved"
+    /// Its node, or its QEMU, was lost, and it is started again.
+    case machineRestarted = "machine-restarted"
+    /// It could not be kept running.
+    case machineFailed = "machine-failed"
+    /// Its storage failed or is full: it stands still until that is over.
+    case machineHalted = "machine-halted"
+    case machineResumed = "machine-resumed"
+    case nodeDrained = "node-drained"
+    case nodeResumed = "node-resumed"
     case storeLost = "store-lost"
     case storeBack = "store-back"
 }

@@ -18,6 +18,13 @@ import Hummingbird
 /// | `POST /v1/volumes/{name}/resume` | stream of `ProgressEvent` |
 /// | `POST /v1/volumes/{name}/move` with `VolumeMoveRequest` | stream of `ProgressEvent` |
 /// | `DELETE /v1/nodes/{name}` | `{}` |
+/// | `POST /v1/nodes/{name}/drain`, `…/resume` with `{"failback":…}` | stream of `ProgressEvent` |
+/// | `GET /v1/machines` | array of `MachineSummary` |
+/// | `GET /v1/machines/{name}` | `MachineSummary` |
+/// | `POST /v1/machines` with `MachineCreateRequest` | stream of `ProgressEvent` |
+/// | `PATCH /v1/machines/{name}` with `MachineSettings` | `{}` |
+/// | `POST /v1/machines/{name}/order` with `MachineOrder` | stream of `ProgressEvent` |
+/// | `DELETE /v1/machines/{name}` | stream of `ProgressEvent` |
 /// | `GET /v1/events?after=&limit=&volume=` | array of `ClusterEvent` |
 /// | `GET /v1/events/follow?after=&limit=&volume=` | stream of `EventLine` |
 /// | `GET /v1/states` | array of `VolumeNodeState` |
@@ -49,6 +56,7 @@ struct ManagementRoutes: Sendable {
             try await renameVolume(name(in: context), request)
         }
         addActions(to: api, volumes)
+        addMachines(to: api)
         return router
     }
 

@@ -9,9 +9,26 @@ public enum SimulationRunner {
     public static func run(
         seed: UInt64, without broken: SafetyRules = [], isTracing: Bool = false
     ) -> RunResult {
-        Simulation(
-            seed: seed, rules: .all.subtracting(broken), focus: broken, isTracing: isTracing
-        ).run()
+        var result = RunResult(
+            seed: seed, violation: nil, eventCount: 0, counts: RunCounts(), trace: [])
+        // A rule of the machines' breaks nothing of the volumes'.
+        if broken != .machineOnce {
+            result =
+                Simulation(
+                    seed: seed, rules: .all.subtracting(broken), focus: broken,
+                    isTracing: isTracing
+                ).run()
+        }
+        guard result.violation == nil, broken.isEmpty || broken == .machineOnce else {
+            return result
+        }
+        let machines = MachineSimulation(
+            seed: seed, rules: .all.subtracting(broken), isTracing: isTracing)
+        machines.run()
+        result.violation = machines.violation
+        result.eventCount += machines.eventCount
+        result.trace += machines.trace
+        return result
     }
 
     /// Runs seeds side by side; stops after some violations.

@@ -1,0 +1,204 @@
+import Foundation
+import Testing
+
+@testable import LabKit
+
+extension IntegrationTests {
+    /// Virtual machines: real QEMUs with a guest that counts its heartbeats and its writes.
+    @Suite(
+        SharedLab(.test(simulatedLUN: true)),
+        .enabled(if: TestGuest.found != nil, "needs QEMU and what scripts/guest builds"))
+    struct MachineTests {
+        private func withMachine(
+            _ name: String, options: [String] = [],
+            _ body: (Lab, GuestConsole) async throws -> Void
+        ) async throws {
+            let guest = try #require(TestGuest.found)
+            try await SharedLab.use { lab in
+                let console = GuestConsole(name, in: lab)
+                defer { console.end() }
+                try await lab.makeMachine(name, guest, options: options)
+                do {
+                    try await body(lab, console)
+                } catch {
+                    for line in console.all.suffix(10) {
+                        print(line.node, line.words.joined(separator: " "))
+                    }
+                    throw error
+                }
+                if try await lab.shownMachine(name).state != "Off" {
+                    try await lab.vm("stop", name, "--force")
+                }
+                try await lab.vm("remove", name, "--yes")
+                #expect(lab.copies(of: name).isEmpty)
+            }
+        }
+
+        @Test func itStartsShutsDownAndGoes() async throws {
+            try await withMachine("plain") { lab, console in
+                #expect(try await lab.shownMachine("plain").state == "Off")
+                try await lab.vm("start", "plain", "--on", "node2")
+                try await console.waitForBeats(5, on: "node2")
+                #expect(try await lab.shownMachine("plain").node == "node2")
+                #expect(lab.copies(of: "plain") == ["node2"])
+                try await lab.vm("pause", "plain")
+                try await Task.sleep(for: .milliseconds(500))
+                let before = console.of("beat").count
+                try await Task.sleep(for: .milliseconds(500))
+                #expect(console.of("beat").count == before)
+                #expect(try await lab.shownMachine("plain").state == "Paused")
+                try await lab.vm("resume", "plain")
+                try await console.waitForBeats(5, on: "node2")
+                try await lab.vm("stop", "plain")
+                #expect(!console.of("power").isEmpty, "the guest was not asked")
+                #expect(try await lab.shownMachine("plain").state == "Off")
+            }
+        }
+
+        @Test func itMigratesLiveUnderLoad() async throws {
+            try await withMachine("live") { lab, console in
+                try await lab.vm("start", "live", "--on", "node1")
+                try await console.waitForBeats(20, on: "node1")
+                var gaps: [Double] = []
+                for round in 0..<3 {
+                    let target = "node\((round + 1) % 3 + 1)"
+                    let start = Clock.nowSeconds
+                    try await lab.vm("migrate", "live", "--to", target)
+                    try await console.waitForBeats(20, on: target)
+                    gaps.append(console.longestGap(sinceSeconds: start))
+                    #expect(lab.copies(of: "live") == [target])
+                }
+                print("live migration: blackouts \(gaps.map { Int($0 * 1000) }) ms")
+                #expect(console.boots.count == 1, "the guest has booted again")
+                #expect(console.errors.isEmpty)
+                try console.requireContinuity()
+                try await lab.stopAndCheck("live", console)
+            }
+        }
+
+        @Test func itMovesBySavedState() async throws {
+            try await withMachine("quick") { lab, console in
+                try await lab.vm("start", "quick", "--on", "node1")
+                try await console.waitForBeats(20, on: "node1")
+                let start = Clock.nowSeconds
+                try await lab.vm("migrate", "quick", "--to", "node3", "--quick")
+                try await console.waitForBeats(20, on: "node3")
+                print(
+                    "quick migration: outage "
+                        + "\(Int(console.longestGap(sinceSeconds: start) * 1000)) ms")
+                try await lab.vm("save", "quick")
+                #expect(try await lab.shownMachine("quick").state == "Saved")
+                #expect(lab.copies(of: "quick").isEmpty)
+                try await lab.vm("restore", "quick", "--on", "node2")
+                try await console.waitForBeats(20, on: "node2")
+                #expect(console.boots.count == 1)
+                try console.requireContinuity()
+                try await lab.stopAndCheck("quick", console)
+            }
+        }
+
+        @Test func aQEMUThatDiesIsStartedAgain() async throws {
+            try await withMachine("dies") { lab, console in
+                try await lab.vm("start", "dies", "--on", "node3")
+                try await console.waitForBeats(5, on: "node3")
+                try await lab.node(3).check([
+                    "pkill", "-KILL", "-f", "qemu-system-x86_64 -name dies",
+                ])
+                try await console.waitForBeats(5, on: "node3")
+                #expect(console.boots.count == 2)
+                #expect(lab.copies(of: "dies") == ["node3"])
+            }
+        }
+
+        @Test func aDrainEmptiesANodeAndFailbackFillsIt() async throws {
+            try await withMachine("drained") { lab, console in
+                try await lab.vm("start", "drained", "--on", "node1")
+                try await console.waitForBeats(10, on: "node1")
+                let covol = lab.binaries.covol
+                try await lab.node(2).check([covol, "node", "drain", "node1"], timeoutSeconds: 120)
+                let moved = try await lab.shownMachine("drained")
+                #expect(moved.node != "node1" && moved.state == "Running")
+                #expect(try await lab.coordinator().name != "node1")
+                let refused = try await lab.node(2).run([
+                    covol, "vm", "migrate", "drained", "--to", "node1",
+                ])
+                #expect(refused.status == 1 && refused.stderr.contains("drained"))
+                try await lab.node(2).check(
+                    [covol, "node", "resume", "node1", "--failback"], timeoutSeconds: 120)
+                try await console.waitForBeats(10, on: "node1")
+                #expect(console.boots.count == 1)
+                try console.requireContinuity()
+            }
+        }
+
+        @Test func aNodesPowerOffStartsItElsewhere() async throws {
+            try await withMachine("ha", options: ["--priority", "high"]) { lab, console in
+                try await lab.vm("start", "ha", "--on", "node3")
+                try await console.waitForBeats(10, on: "node3")
+                let fault = Clock.nowSeconds
+                try await lab.node(3).apply(.power(isOn: false))
+                while console.boots.count < 2 {
+                    try require(
+                        Clock.nowSeconds < fault + 60, "it was not started again in a minute")
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+                let boot = Clock.nowSeconds - fault
+                let node = try #require(try await lab.shownMachine("ha").node)
+                #expect(node != "node3")
+                try await console.waitForBeats(5, on: node)
+                print("power off: the guest's new boot after \(boot) s")
+                #expect(lab.copies(of: "ha") == [node])
+                try await lab.node(3).apply(.power(isOn: true))
+                try await lab.waitUntilServing()
+            }
+        }
+
+        /// Nobody may run a machine while its node is no member: its supervisor sees to that, without
+        /// the daemon.
+        @Test func aStoppedDaemonsMachineEndsWithItsLease() async throws {
+            try await withMachine("lease") { lab, console in
+                try await lab.vm("start", "lease", "--on", "node2")
+                try await console.waitForBeats(5, on: "node2")
+                try await lab.node(2).apply(.daemon(.stop))
+                let stopped = Clock.nowSeconds
+                var nodes: Set<Int> = []
+                while console.boots.count < 2 {
+                    nodes.insert(lab.copies(of: "lease").count)
+                    try require(Clock.nowSeconds < stopped + 60, "it was not started again")
+                    try await Task.sleep(for: .milliseconds(20))
+                }
+                #expect(nodes.max() ?? 0 <= 1, "two copies at once")
+                try await lab.node(2).apply(.daemon(.continue))
+                try await lab.waitUntilServing()
+            }
+        }
+
+        @Test func aFullVolumeHaltsAndSpaceResumes() async throws {
+            // The disk is sparse: its first writes need space.
+            try await withMachine("full") { lab, console in
+                try await lab.vm("start", "full", "--on", "node2")
+                try await console.waitForBeats(2, on: "node2")
+                try await lab.node(1).shell(
+                    "dd if=/dev/zero of=filler bs=1M 2>/dev/null || true; dd if=/dev/zero "
+                        + "of=filler2 bs=4k 2>/dev/null || true", timeoutSeconds: 120)
+                try await wait(for: "Halted", lab, "full")
+                #expect(try await lab.shownMachine("full").detail == "the volume is full")
+                try await lab.node(1).shell("rm filler filler2")
+                try await wait(for: "Running", lab, "full")
+                try await console.waitForBeats(5, on: "node2")
+                #expect(console.boots.count == 1)
+                #expect(console.errors.isEmpty, "the guest saw an error")
+                try await lab.stopAndCheck("full", console)
+            }
+        }
+
+        private func wait(for state: String, _ lab: Lab, _ name: String) async throws {
+            let deadline = Clock.nowSeconds + 60
+            while try await lab.shownMachine(name).state != state {
+                let now = try await lab.shownMachine(name)
+                try require(Clock.nowSeconds < deadline, "it is \(now) and not \(state)")
+                try await Task.sleep(for: .milliseconds(100))
+            }
+        }
+    }
+}
