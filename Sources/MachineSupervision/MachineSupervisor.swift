@@ -1,5 +1,21 @@
 import Glibc
 
+/// Closes every descriptor but the standard three.
+public func closeInherited() {
+    guard let folder = opendir("/proc/self/fd") else { return }
+    var descriptors: [Int32] = []
+    while let entry = readdir(folder) {
+        let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+        }
+        if let number = Int32(name), number > 2, number != dirfd(folder) {
+            descriptors.append(number)
+        }
+    }
+    closedir(folder)
+    for descriptor in descriptors { close(descriptor) }
+}
+
 /// The parent of one QEMU, in a process of its own that outlives the daemon: it ends QEMU when the
 /// lease has passed, and QEMU ends with it (PR_SET_PDEATHSIG, by setpriv(1)).
 public struct MachineSupervisor {

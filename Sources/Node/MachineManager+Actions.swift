@@ -189,6 +189,9 @@ extension MachineManager {
                 guard record?.owner == context.node, record?.epoch == epoch,
                     let process = try await MachineProcess.find(in: directory, folder: folder)
                 else { throw NodeError("it is not this node's any more") }
+                let root = context.root
+                let isLost = try await Blocking.run { process.hasLostFiles(below: root) }
+                guard !isLost else { throw NodeError("its disks went with the last daemon") }
                 left.append((name, (process, try await Self.found(process, epoch))))
             } catch {
                 log.warning(

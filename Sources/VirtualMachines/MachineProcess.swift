@@ -179,6 +179,22 @@ public actor MachineProcess {
         MachineLease(directory).extend(toNanoseconds: nanoseconds)
     }
 
+    /// A file that it has open below a folder is gone for ever, with the mount that it was opened on.
+    /// May block where such a mount hangs.
+    public nonisolated func hasLostFiles(below folder: String) -> Bool {
+        let descriptors = "/proc/\(processes.machine.process)/fd"
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: descriptors)) ?? []
+        return names.contains { name in
+            let path = descriptors + "/" + name
+            guard
+                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path),
+                target.hasPrefix(folder + "/")
+            else { return false }
+            var found = stat()
+            return stat(path, &found) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)
+        }
+    }
+
     // MARK: What it does
 
     public func status() async throws -> Status {

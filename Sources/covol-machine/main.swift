@@ -9,6 +9,8 @@ guard CommandLine.arguments.count == 2 else {
 }
 // The daemon's end, or its terminal's, is none of its business.
 setsid()
+// The daemon's sockets are not QEMU's: they would keep its addresses in use.
+closeInherited()
 signal(SIGHUP, SIG_IGN)
 signal(SIGPIPE, SIG_IGN)
 MachineSupervisor(directory: MachineRunDirectory(path: CommandLine.arguments[1])).run()

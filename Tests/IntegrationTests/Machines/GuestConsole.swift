@@ -109,7 +109,8 @@ final class GuestConsole: @unchecked Sendable {
         return zip(times, times.dropFirst()).map { $1 - $0 }.max() ?? .infinity
     }
 
-    /// The guest's clock and its heartbeats never went back, within one boot.
+    /// Within one boot neither the heartbeats nor the guest's clock ever went back, and no boot went on
+    /// after the next had begun: never did two copies run.
     func requireContinuity() throws {
         var last: (UInt64, UInt64) = (0, 0)
         for line in all {

@@ -85,3 +85,29 @@ extension Lab {
             image: plan.directory + "/checked.raw", boot: boot, lastRecord: console.lastRecord)
     }
 }
+
+/// Makes a machine in the suite's lab, and takes it away again.
+func withMachine(
+    _ name: String, options: [String] = [],
+    _ body: (Lab, GuestConsole) async throws -> Void
+) async throws {
+    let guest = try #require(TestGuest.found)
+    try await SharedLab.use { lab in
+        let console = GuestConsole(name, in: lab)
+        defer { console.end() }
+        try await lab.makeMachine(name, guest, options: options)
+        do {
+            try await body(lab, console)
+        } catch {
+            for line in console.all.suffix(10) {
+                print(line.node, line.words.joined(separator: " "))
+            }
+            throw error
+        }
+        if try await lab.shownMachine(name).state != "Off" {
+            try await lab.vm("stop", name, "--force")
+        }
+        try await lab.vm("remove", name, "--yes")
+        #expect(lab.copies(of: name).isEmpty)
+    }
+}

@@ -1,0 +1,184 @@
+import Foundation
+import Testing
+
+@testable import LabKit
+
+extension IntegrationTests {
+    /// Machines that are being moved while something else happens.
+    @Suite(
+        SharedLab(.test(simulatedLUN: true)),
+        .enabled(if: TestGuest.found != nil, "needs QEMU and what scripts/guest builds"))
+    struct MachineFaultTests {
+        /// Rounds with a fault in each; `make soak` asks for more, and for power failures.
+        private static let rounds =
+            ProcessInfo.processInfo.environment["COVOL_MACHINE_ROUNDS"].flatMap { Int($0) } ?? 4
+
+        private enum Fault: CaseIterable {
+            case killSource, killTarget, cutNetwork, none, powerOffSource, powerOffTarget
+        }
+
+        @Test func aFaultAtAnyPointLeavesOneCopy() async throws {
+            let seed = SeededGenerator.seedOfThisRun
+            print("MachineFaultTests: SEED=\(seed), \(Self.rounds) rounds")
+            var random = SeededGenerator(seed: seed)
+            try await withMachine("moved") { lab, console in
+                try await lab.vm("start", "moved", "--on", "node1")
+                try await console.waitForBeats(10, on: "node1")
+                for round in 0..<Self.rounds {
+                    let shown = try await lab.shownMachine("moved")
+                    let source = try #require(shown.node)
+                    let others = lab.nodes.map(\.name).filter { $0 != source }
+                    let target = random.element(others)
+                    let kinds = Self.rounds > 10 ? Fault.allCases : Array(Fault.allCases.prefix(4))
+                    let fault = Self.rounds > 10 ? random.element(kinds) : kinds[round % kinds.count]
+                    let delay = random.below(1500)
+                    print("round \(round): \(source) to \(target), \(fault) after \(delay) ms")
+                    // Nobody waits for its outcome: a node that dies takes it along.
+                    let orderer = try #require(lab.nodes.first { $0.name == others.first { $0 != target } })
+                    async let ordered = orderer.run(
+                        [lab.binaries.covol, "vm", "migrate", "moved", "--to", target],
+                        timeoutSeconds: 120)
+                    try await Task.sleep(for: .milliseconds(delay))
+                    try await strike(fault, lab, source, target)
+                    _ = try? await ordered
+                    try await settle(lab, console)
+                    try await mend(fault, lab, source, target)
+                }
+                try console.requireContinuity()
+                try await lab.stopAndCheck("moved", console)
+            }
+        }
+
+        private func node(_ name: String, _ lab: Lab) throws -> LabNode {
+            try #require(lab.nodes.first { $0.name == name })
+        }
+
+        private func strike(
+            _ fault: Fault, _ lab: Lab, _ source: String, _ target: String
+        ) async throws {
+            switch fault {
+            case .none: break
+            case .killSource: try await end(on: try node(source, lab))
+            case .killTarget: try await end(on: try node(target, lab))
+            case .cutNetwork:
+                try await node(target, lab).apply(.network(.cluster, isUp: false))
+                try await Task.sleep(for: .milliseconds(1500))
+                try await node(target, lab).apply(.network(.cluster, isUp: true))
+            case .powerOffSource: try await node(source, lab).apply(.power(isOn: false))
+            case .powerOffTarget: try await node(target, lab).apply(.power(isOn: false))
+            }
+        }
+
+        /// Ends the QEMU of that node, if there is one.
+        private func end(on node: LabNode) async throws {
+            for process in NetworkNamespace.processes(in: [node.plan.namespace]) {
+                let path = "/proc/\(process.pid)/exe"
+                let program = try? FileManager.default.destinationOfSymbolicLink(atPath: path)
+                if program?.hasSuffix("qemu-system-x86_64") == true { process.signal(SIGKILL) }
+            }
+        }
+
+        private func mend(
+            _ fault: Fault, _ lab: Lab, _ source: String, _ target: String
+        ) async throws {
+            switch fault {
+            case .powerOffSource: try await node(source, lab).apply(.power(isOn: true))
+            case .powerOffTarget: try await node(target, lab).apply(.power(isOn: true))
+            default: return
+            }
+            try await lab.waitUntilServing()
+        }
+
+        /// Waits until one node runs it, and it is heard.
+        private func settle(_ lab: Lab, _ console: GuestConsole) async throws {
+            let deadline = Clock.nowSeconds + 90
+            while true {
+                try require(Clock.nowSeconds < deadline, "it does not run after 90 s")
+                try await Task.sleep(for: .milliseconds(200))
+                var shown: ShownMachine?
+                for node in lab.nodes where shown == nil && node.isAlive {
+                    shown = try? await lab.shownMachine("moved", from: node)
+                }
+                guard let shown, shown.state == "Running", let node = shown.node,
+                    lab.copies(of: "moved") == [node]
+                else { continue }
+                let beats = console.of("beat").count
+                try await Task.sleep(for: .milliseconds(500))
+                if console.of("beat").count > beats { return }
+            }
+        }
+
+        @Test func itMovesWhileTheCoordinatorDoes() async throws {
+            try await withMachine("steady") { lab, console in
+                try await lab.vm("start", "steady", "--on", "node2")
+                try await console.waitForBeats(10, on: "node2")
+                let coordinator = try await lab.coordinator().name
+                let next = try #require(lab.nodes.map(\.name).first { $0 != coordinator })
+                async let moved: Void = lab.vm("migrate", "steady", "--to", "node3")
+                try await lab.node(1).check([
+                    lab.binaries.covol, "volume", "move", "Volume1", "--to", next,
+                ])
+                try await moved
+                try await console.waitForBeats(10, on: "node3")
+                #expect(console.boots.count == 1 && console.errors.isEmpty)
+                try console.requireContinuity()
+                try await lab.stopAndCheck("steady", console)
+            }
+        }
+
+        @Test func itMovesWhileAPathIsLost() async throws {
+            try await withMachine("pathless") { lab, console in
+                try await lab.vm("start", "pathless", "--on", "node2")
+                try await console.waitForBeats(10, on: "node2")
+                try await lab.node(2).apply(.storage(.fail))
+                try await console.waitForBeats(20, on: "node2")
+                try await lab.vm("migrate", "pathless", "--to", "node3")
+                try await console.waitForBeats(10, on: "node3")
+                try await lab.node(2).apply(.storage(.restore))
+                #expect(console.boots.count == 1 && console.errors.isEmpty)
+                try console.requireContinuity()
+                try await lab.stopAndCheck("pathless", console)
+            }
+        }
+
+        /// Without a record and without an epoch: QEMU's own lock on the image holds for the cluster.
+        @Test func theImageLockAloneKeepsASecondCopyOut() async throws {
+            try await withMachine("locked") { lab, console in
+                try await lab.vm("start", "locked", "--on", "node1")
+                try await console.waitForBeats(5, on: "node1")
+                let node = lab.node(3)
+                let second = try await node.run(
+                    [
+                        "timeout", "10", "qemu-system-x86_64", "-machine", "q35,accel=tcg", "-display",
+                        "none", "-nodefaults", "-blockdev",
+                        "driver=file,node-name=f,filename=\(node.volumePath)/locked/disk0.raw,"
+                            + "cache.direct=on,locking=on",
+                        "-device", "virtio-blk-pci,drive=f",
+                    ], timeoutSeconds: 30)
+                #expect(second.status == 1, "\(second.status) \(second.stderr)")
+                #expect(second.stderr.contains("lock"), "\(second.stderr)")
+                try await console.waitForBeats(5, on: "node1")
+            }
+        }
+
+        /// What the daemon served is gone with it: its machine is booted again, by whoever is first.
+        @Test func aKilledDaemonsMachineIsBootedAgain() async throws {
+            try await withMachine("orphan") { lab, console in
+                try await lab.vm("start", "orphan", "--on", "node2")
+                try await console.waitForBeats(5, on: "node2")
+                try await lab.node(2).apply(.daemon(.kill))
+                try await lab.node(2).apply(.daemon(.start))
+                try await lab.waitUntilServing()
+                let deadline = Clock.nowSeconds + 60
+                while console.boots.count < 2 {
+                    try require(Clock.nowSeconds < deadline, "it was not booted again")
+                    try await Task.sleep(for: .milliseconds(50))
+                }
+                let node = try #require(try await lab.shownMachine("orphan").node)
+                try await console.waitForBeats(5, on: node)
+                #expect(lab.copies(of: "orphan") == [node])
+                try console.requireContinuity()
+            }
+        }
+    }
+}
