@@ -183,7 +183,7 @@ public struct MachineHost: Sendable {
             if !isTarget(of: record, for: epoch) { end(&actions) }
         case .sent(let epoch):
             guard isMine, record.epoch == epoch else { return end(&actions) }
-            if record.phase == .migrating, let target = record.target {
+            if record.phase == .migrating, !record.isCancelled, let target = record.target {
                 var next = record
                 next.assign(to: target)
                 next.handedOver = record.migration

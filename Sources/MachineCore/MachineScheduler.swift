@@ -25,13 +25,16 @@ public enum MachineDecision: Hashable, Sendable {
     /// Make a node the owner, which starts the machine.
     case place(String, on: String)
     case migrate(String, to: String, isQuick: Bool)
+    /// Its target is gone: it stays where it is.
+    case cancel(String)
     /// Nobody is left to end it.
     case off(String)
     case fail(String, reason: String)
 
     public var machine: String {
         switch self {
-        case .place(let name, _), .migrate(let name, _, _), .off(let name), .fail(let name, _):
+        case .place(let name, _), .migrate(let name, _, _), .cancel(let name), .off(let name),
+            .fail(let name, _):
             name
         }
     }
@@ -78,6 +81,9 @@ public struct MachineScheduler: Sendable {
                 plan.apply(decision)
             }
         }
+        for machine in inOrder where hasLostTarget(machine) {
+            decisions.append(.cancel(machine.name))
+        }
         for machine in inOrder where machine.phase == .running {
             if let decision = plan.move(of: machine) {
                 decisions.append(decision)
@@ -105,6 +111,13 @@ public struct MachineScheduler: Sendable {
 
     private func needsPlace(_ machine: MachineRecord) -> Bool {
         machine.phase == .waiting || (machine.isOn && isLost(machine))
+    }
+
+    private func hasLostTarget(_ machine: MachineRecord) -> Bool {
+        guard machine.phase == .migrating, !machine.isCancelled, !isLost(machine),
+            let target = machine.target
+        else { return false }
+        return nodes[target]?.isMember != true
     }
 
     private func decision(for machine: MachineRecord) -> MachineDecision? {
@@ -264,6 +277,7 @@ extension MachineDecision {
             } else {
                 try? record.migrate(to: node)
             }
+        case .cancel: try? record.cancelMigration()
         case .off: record.off(.stopped)
         case .fail(_, let reason):
             record.off(.failed)

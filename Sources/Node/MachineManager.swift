@@ -135,7 +135,7 @@ actor MachineManager {
                 cause: reason, outcome: "left off",
                 "the machine \(name) is not started again: \(reason); covol vm start \(name) tries "
                     + "once more")
-        case .migrate, .off: break
+        case .migrate, .cancel, .off: break
         }
     }
 

@@ -163,6 +163,21 @@ private struct Pair {
         #expect(pair.record.phase == .running && !pair.record.isCancelled)
     }
 
+    /// The target has all of it, and is gone before it could be made the owner.
+    @Test func aSentCopyRunsOnWhereItsTargetIsLost() throws {
+        var pair = Pair()
+        pair.run()
+        try pair.change { try $0.migrate(to: "node2") }
+        pair.change { $0.arrival = "node2:9" }
+        pair.expect(.send(1, to: "node2", at: "node2:9"), "node1")
+        try pair.change { try $0.cancelMigration() }
+        pair.expect(.cancel(1), "node1")
+        pair.send(.sent(1, .completed), "node1")
+        pair.write("node1")
+        pair.expect(.resume(1), "node1")
+        #expect(pair.record.phase == .running && pair.record.owner == "node1")
+    }
+
     @Test func aTargetThatCannotReceiveGivesUp() throws {
         var pair = Pair()
         pair.run()

@@ -155,6 +155,20 @@ import Testing
                 == [.migrate("c", to: "node1", isQuick: false)])
     }
 
+    @Test func aMigrationToALostNodeIsGivenUp() {
+        let moving = machine("a") {
+            running("node1")(&$0)
+            $0.phase = .migrating
+            $0.target = "node2"
+        }
+        #expect(decisions(["node1": node(), "node2": node()], [moving]).isEmpty)
+        let gone = ["node1": node(), "node2": node(isMember: false)]
+        #expect(decisions(gone, [moving]) == [.cancel("a")])
+        var cancelled = moving
+        cancelled.isCancelled = true
+        #expect(decisions(gone, [cancelled]).isEmpty)
+    }
+
     @Test func whyThereIsNoPlaceIsTold() {
         let scheduler = MachineScheduler(
             nodes: [
