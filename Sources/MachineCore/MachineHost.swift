@@ -180,7 +180,11 @@ public struct MachineHost: Sendable {
                 end(&actions)
             }
         case .receiving(let epoch):
-            if !isTarget(of: record, for: epoch) { end(&actions) }
+            // It may be this node's before the end of its own stream was noticed here.
+            let isHandedOver =
+                isMine && record.phase == .starting && record.epoch == epoch
+                && record.handedOver == received
+            if !isTarget(of: record, for: epoch), !isHandedOver { end(&actions) }
         case .sent(let epoch):
             guard isMine, record.epoch == epoch else { return end(&actions) }
             if record.phase == .migrating, !record.isCancelled, let target = record.target {

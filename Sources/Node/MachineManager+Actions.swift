@@ -227,6 +227,8 @@ extension MachineManager {
             return process.kill()
         }
         details[name] = nil
+        // QEMU does it when the stream ends, which may be before it runs.
+        await attempt(name, "announce") { try await $0.announce() }
         if let record = record(of: name) {
             context.events.note(
                 .machineRuns, volume: volumeName(record.volume), outcome: "epoch \(epoch)",

@@ -213,6 +213,12 @@ public actor MachineProcess {
 
     public func run() async throws { try await monitor.execute("cont") }
 
+    /// Tells the guest's network where it is now.
+    public func announce() async throws {
+        try await monitor.execute(
+            "announce-self", ["initial": 50, "max": 550, "rounds": 5, "step": 100])
+    }
+
     public func pause() async throws { try await monitor.execute("stop") }
 
     public func reset() async throws { try await monitor.execute("system_reset") }

@@ -131,6 +131,22 @@ private struct Pair {
         pair.expectNothing("node1")
     }
 
+    /// The source is quicker than the target to notice that all is there.
+    @Test func aHandOverBeforeTheArrivalWaitsForIt() throws {
+        var pair = Pair()
+        pair.run()
+        try pair.change { try $0.migrate(to: "node2") }
+        pair.expect(.receive(2), "node2")
+        pair.change { $0.arrival = "node2:9" }
+        pair.expect(.send(1, to: "node2", at: "node2:9"), "node1")
+        pair.send(.sent(1, .completed), "node1")
+        pair.write("node1")
+        pair.expectNothing("node2")
+        pair.send(.arrived(2), "node2")
+        pair.write("node2")
+        pair.expect(.resume(2), "node2")
+    }
+
     /// Also where the target has all of it already.
     @Test func aBrokenMigrationStaysAtItsSource() throws {
         var pair = Pair()

@@ -53,7 +53,9 @@ import VirtualMachines
     func networks(_ network: String, _ count: Int) {
         let arguments = arguments(configuration { $0.network = network })
         #expect(arguments.count { $0.hasPrefix("virtio-net-pci") } == count)
-        if network == "bridge=br0" { #expect(value("-netdev", arguments) == "bridge,id=net,br=br0") }
+        if network == "bridge=br0" {
+            #expect(value("-netdev", arguments) == "bridge,id=net,br=br0")
+        }
     }
 
     @Test func onlyAnIncomingCopyWaits() {

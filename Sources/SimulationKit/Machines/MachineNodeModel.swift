@@ -305,7 +305,11 @@ final class MachineNodeModel {
             }
             other.isLoaded = true
             other.isIncoming = false
-            node.deliver(.arrived(epoch + 1), machine)
+            // The target notices a moment before, or after, the source.
+            node.later(simulation.random.within(0 ... .milliseconds(60))) {
+                guard node.copies[machine] === other else { return }
+                node.deliver(.arrived(epoch + 1), machine)
+            }
             if breaks {
                 other.isStale = true
                 deliver(.sent(epoch, .failed("it broke at the end")), machine)

@@ -80,9 +80,12 @@ final class GuestConsole: @unchecked Sendable {
         return seen
     }
 
-    /// The highest record that the guest was told to be on its disk.
+    /// The highest record that the guest, since its last boot, was told to be on its disk.
     var lastRecord: UInt64 {
-        of("record").compactMap { $0.words[safe: 1].flatMap { UInt64($0) } }.max() ?? 0
+        let all = all
+        let boot = all.lastIndex { $0.words.first == "boot" } ?? all.startIndex
+        return all[boot...].filter { $0.words.first == "record" }
+            .compactMap { $0.words[safe: 1].flatMap { UInt64($0) } }.max() ?? 0
     }
 
     var errors: [Line] { of("error") }

@@ -114,6 +114,7 @@ extension IntegrationTests {
                 try await lab.vm("start", "ha", "--on", "node3")
                 try await console.waitForBeats(10, on: "node3")
                 let fault = Clock.nowSeconds
+                let faultTime = Date()
                 try await lab.node(3).apply(.power(isOn: false))
                 while console.boots.count < 2 {
                     try require(
@@ -124,11 +125,33 @@ extension IntegrationTests {
                 let node = try #require(try await lab.shownMachine("ha").node)
                 #expect(node != "node3")
                 try await console.waitForBeats(5, on: node)
-                print("power off: the guest's new boot after \(boot) s")
+                let steps = try await steps(since: faultTime, lab)
+                print("power off: the guest's new boot after \(boot) s: \(steps)")
                 #expect(lab.copies(of: "ha") == [node])
                 try await lab.node(3).apply(.power(isOn: true))
                 try await lab.waitUntilServing()
             }
+        }
+
+        /// Seconds from a fault to what the cluster's events tell of it.
+        private func steps(since fault: Date, _ lab: Lab) async throws -> String {
+            struct Event: Decodable {
+                var time: Date
+                var kind: String
+            }
+            let kinds = ["node-lost", "fenced", "machine-restarted", "machine-runs"]
+            let result = try await lab.node(1).check([lab.binaries.covol, "events", "--json"])
+            let decoder = JSONDecoder()
+            decoder.dateDecodingStrategy = .custom { decoder in
+                try Date(
+                    try decoder.singleValueContainer().decode(String.self),
+                    strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+            }
+            let events = try decoder.decode([Event].self, from: Data(result.stdoutBytes))
+                .filter { $0.time > fault && kinds.contains($0.kind) }
+            return events.map { event in
+                "\(event.kind) \((event.time.timeIntervalSince(fault) * 100).rounded() / 100)"
+            }.joined(separator: ", ")
         }
 
         /// Nobody may run a machine while its node is no member: its supervisor sees to that, without
