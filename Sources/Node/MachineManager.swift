@@ -39,6 +39,13 @@ actor MachineManager {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.keepFollowing() }
             group.addTask {
+                // Apart from all else: no machine's lease waits for another machine's QEMU.
+                while !Task.isCancelled {
+                    await self.extendLeases()
+                    try? await Task.sleep(for: .milliseconds(250))
+                }
+            }
+            group.addTask {
                 while !Task.isCancelled {
                     await self.tick()
                     try? await Task.sleep(for: .milliseconds(250))
@@ -198,14 +205,15 @@ actor MachineManager {
 
     // MARK: Time
 
-    private func tick() async {
+    private func extendLeases() {
         let end = context.membership.endNanoseconds
-        for (name, process) in copies {
-            guard end > 0, context.membership.isValid else { continue }
-            if !process.extendLease(toNanoseconds: end) {
-                log.error("a machine's lease is not extended", metadata: ["machine": "\(name)"])
-            }
+        guard end > 0, context.membership.isValid else { return }
+        for (name, process) in copies where !process.extendLease(toNanoseconds: end) {
+            log.error("a machine's lease is not extended", metadata: ["machine": "\(name)"])
         }
+    }
+
+    private func tick() async {
         await context.membership.publish(
             StoreKeys.machineNode(context.node), capacity)
         for (name, process) in copies { await lookAfterStorage(name, process) }

@@ -60,7 +60,10 @@ public actor MachineProcess {
         try spawn(supervisor, directory)
         let processes = try await started(directory)
         do {
-            let monitor = try await QMPConnection.connect(path: directory.monitor)
+            // It opens its disks first, which waits where a volume is just changing its coordinator.
+            let monitor = try await QMPConnection.connect(
+                path: directory.monitor, timeout: .seconds(60),
+                while: { processes.machine.isAlive })
             return MachineProcess(
                 directory: directory, folder: command.folder, processes: processes,
                 monitor: monitor)

@@ -21,10 +21,12 @@ public actor QMPConnection {
 
     /// Connects, and leaves the monitor ready for commands.
     ///
-    /// - Parameter timeout: for the socket to appear and to answer.
+    /// - Parameters:
+    ///   - timeout: for the socket to appear and to answer.
+    ///   - isAlive: whether there is still somebody to wait for.
     public static func connect(
         path: String, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
-        timeout: Duration = .seconds(10)
+        timeout: Duration = .seconds(10), while isAlive: () -> Bool = { true }
     ) async throws -> QMPConnection {
         let deadline = ContinuousClock.now + timeout
         while true {
@@ -44,7 +46,7 @@ public actor QMPConnection {
                 return connection
             } catch {
                 source.finish()
-                guard ContinuousClock.now < deadline else {
+                guard ContinuousClock.now < deadline, isAlive() else {
                     throw MachineError("QEMU's monitor at \(path) does not answer: \(error)")
                 }
                 try await Task.sleep(for: .milliseconds(20))

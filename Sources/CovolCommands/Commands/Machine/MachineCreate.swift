@@ -9,7 +9,7 @@ struct MachineCreate: BackendCommand {
         abstract: "Make a virtual machine on a volume.",
         discussion: """
             Makes the folder NAME on the volume, with the machine's configuration (machine.json) and \
-            its disk. What it boots is one of: an image that is there already, which is copied \
+            its disk. What it boots is its disk, or one of: an image that is there already, which is copied \
             (--image; raw, qcow2, vmdk, vhdx and what else qemu-img reads), a CD (--iso, which stays \
             where it is: on a volume, so that every node has it), or a kernel (--kernel, --initrd, \
             --append; copied). The machine is not started.
@@ -57,8 +57,11 @@ struct MachineCreate: BackendCommand {
     func validate() throws {
         try validateMachineName(name)
         try validateVolumeName(volume)
-        guard [kernel, image, iso].count(where: { $0 != nil }) == 1 else {
-            throw ValidationError("name what it boots: one of --image, --iso and --kernel")
+        guard [kernel, image, iso].count(where: { $0 != nil }) <= 1 else {
+            throw ValidationError("it boots one of --image, --iso and --kernel, not several")
+        }
+        guard disk != nil || kernel != nil || image != nil || iso != nil else {
+            throw ValidationError("name a --disk, or what it boots: --image, --iso or --kernel")
         }
         guard kernel != nil || (initrd == nil && append == nil) else {
             throw ValidationError("--initrd and --append belong to --kernel")
