@@ -280,7 +280,8 @@ extension MachineDecision {
         case .cancel: try? record.cancelMigration()
         case .off: record.off(.stopped)
         case .fail(_, let reason):
-            record.off(.failed)
+            // A state that could not be gone on from is kept: its operator decides.
+            record.off(record.isRestoring ? .saved : .failed)
             record.reason = reason
         }
     }

@@ -86,8 +86,7 @@ extension MachineManager {
         do {
             guard let record = record(of: name) else { throw NodeError("it has no record") }
             let folder = try folder(of: record)
-            let configuration = try MachineConfiguration.decode(
-                try await VolumeFiles.read(folder + "/" + MachineConfiguration.fileName))
+            let configuration = try await configuration(folder, isIncoming: isIncoming)
             let directory = runDirectory(name, epoch)
             try? FileManager.default.removeItem(atPath: directory.path)
             let command = QEMUCommand(
@@ -107,7 +106,8 @@ extension MachineManager {
             } catch {
                 copies[name] = nil
                 process.kill()
-                throw error
+                let words = process.directory.lastOutput
+                throw NodeError(words.isEmpty ? "\(error)" : "\(error): \(words)")
             }
             watchEnd(of: process, name)
         } catch {
@@ -116,6 +116,21 @@ extension MachineManager {
                 metadata: ["machine": "\(name)", "error": "\(error)"])
             deliver(.exited(reason: "\(error)", isGuestsWish: false), to: name)
         }
+    }
+
+    /// Of a boot what its file says, which is kept for the copies that go on from it.
+    private func configuration(
+        _ folder: String, isIncoming: Bool
+    ) async throws -> MachineConfiguration {
+        let running = folder + "/" + MachineConfiguration.runningFileName
+        if isIncoming { return try .decode(try await VolumeFiles.read(running)) }
+        let data = try await VolumeFiles.read(folder + "/" + MachineConfiguration.fileName)
+        let configuration = try MachineConfiguration.decode(data)
+        // Nothing is written where it says so already: also on a full volume a machine boots again.
+        if (try? await VolumeFiles.read(running)) != data {
+            try await VolumeFiles.write(data, to: running)
+        }
+        return configuration
     }
 
     /// The program beside this one.

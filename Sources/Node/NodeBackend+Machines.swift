@@ -1,6 +1,5 @@
 import ClusterStore
 import Foundation
-import Locking
 import MachineCore
 import Management
 import Transport
@@ -141,9 +140,8 @@ extension NodeBackend {
         let size = request.disk?.sizeBytes
         if let image = request.image {
             await progress("converting \(image)")
-            try await VolumeFiles.run(
-                ["qemu-img", "convert", "-p", "-O", format.rawValue, "--", image, path],
-                line: Self.percents(progress))
+            try await convert(
+                ["qemu-img", "convert", "-p", "-O", format.rawValue, "--", image, path], progress)
             if let size {
                 await progress("growing the disk")
                 try await VolumeFiles.run(
@@ -158,15 +156,23 @@ extension NodeBackend {
             file: file, format: format == .raw ? .raw : .qcow2)
     }
 
-    /// What `qemu-img -p` writes, `    (12.34/100%)`, a line for each ten percent.
-    private static func percents(_ progress: @escaping Progress) -> @Sendable (String) -> Void {
-        let last = LastValue()
-        return { text in
-            guard let number = text.split(separator: "(").last?.split(separator: ".").first,
-                let percent = Int(number), last.rises(to: percent / 10)
-            else { return }
-            Task { await progress("\(percent / 10 * 10) %") }
+    /// Runs qemu-img, and tells its progress (`-p`: `    (12.34/100%)`) a line for each ten percent.
+    private func convert(_ command: [String], _ progress: @escaping Progress) async throws {
+        let (percents, source) = AsyncStream.makeStream(of: Int.self)
+        let teller = Task {
+            var last = 0
+            for await percent in percents where percent / 10 > last {
+                last = percent / 10
+                await progress("\(last * 10) %")
+            }
         }
+        defer { source.finish() }
+        try await VolumeFiles.run(command) { text in
+            let number = text.split(separator: "(").last?.split(separator: ".").first
+            if let percent = number.flatMap({ Int($0) }) { source.yield(percent) }
+        }
+        source.finish()
+        await teller.value
     }
 
     func setMachine(_ name: String, _ settings: MachineSettings) async throws {
@@ -358,19 +364,6 @@ extension NodeBackend {
 /// The answer to ``WireKind/resetMachine``.
 struct ResetMachineAnswer: Codable, Sendable {
     var problem: String?
-}
-
-/// Tells rises from repetitions.
-private final class LastValue: Sendable {
-    private let value = Lock(-1)
-
-    func rises(to next: Int) -> Bool {
-        value.withLock { last in
-            guard next > last else { return false }
-            last = next
-            return true
-        }
-    }
 }
 
 extension MachineRecord {

@@ -51,6 +51,8 @@ public struct MachineConfiguration: Codable, Sendable, Equatable {
     }
 
     public static let fileName = "machine.json"
+    /// What the machine was booted with: a copy that goes on from a stream must be made the same.
+    public static let runningFileName = "running.json"
     /// The state that `covol vm save` and quick migration leave in the folder.
     public static let stateFileName = "saved.state"
 

@@ -134,6 +134,11 @@ import Testing
         #expect(
             decisions(nodes, [failed(6, on: "node2")])
                 == [.fail("a", reason: "it ended 6 times: QEMU failed")])
+        // What was to go on from a saved state keeps it.
+        var saved = failed(6, on: "node2")
+        saved.isRestoring = true
+        MachineDecision.fail("a", reason: "no").apply(to: &saved)
+        #expect(saved.phase == .saved && saved.isRestoring && saved.reason == "no")
         // Long ago is forgotten.
         #expect(
             decisions(nodes, [failed(6, on: "node2")], now: 2000) == [.place("a", on: "node1")])

@@ -58,6 +58,8 @@ extension IntegrationTests {
             try await withMachine("quick") { lab, console in
                 try await lab.vm("start", "quick", "--on", "node1")
                 try await console.waitForBeats(20, on: "node1")
+                // For the next boot: what it goes on from is as large as it was.
+                try await lab.vm("set", "quick", "--memory", "160M", "--cpus", "2")
                 let start = Clock.nowSeconds
                 try await lab.vm("migrate", "quick", "--to", "node3", "--quick")
                 try await console.waitForBeats(20, on: "node3")
