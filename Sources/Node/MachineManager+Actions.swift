@@ -11,6 +11,8 @@ import VolumeModel
 extension MachineManager {
     /// A guest that was asked to shut down has so long.
     static let shutdownGrace = Duration.seconds(60)
+    /// A copy that may run, and cannot yet, is given up after so long.
+    static let resumePatience = Duration.seconds(60)
 
     func perform(_ action: MachineHostAction, on name: String) async {
         switch action {
@@ -234,12 +236,21 @@ extension MachineManager {
 
     private func resume(_ name: String, _ epoch: UInt64) async {
         guard let process = copies[name], context.membership.isValid else { return kill(name) }
-        do {
-            try await process.run()
-        } catch {
-            log.error(
-                "a machine does not run", metadata: ["machine": "\(name)", "error": "\(error)"])
-            return process.kill()
+        // Its image's lock may still be on its way from the last owner, past a coordinator that changes.
+        let deadline = ContinuousClock.now + Self.resumePatience
+        while true {
+            do {
+                try await process.run()
+                break
+            } catch {
+                log.warning(
+                    "a machine does not run yet",
+                    metadata: ["machine": "\(name)", "error": "\(error)"])
+                guard ContinuousClock.now < deadline, context.membership.isValid,
+                    copies[name] === process
+                else { return process.kill() }
+                try? await Task.sleep(for: .milliseconds(200))
+            }
         }
         details[name] = nil
         // QEMU does it when the stream ends, which may be before it runs.
@@ -306,12 +317,21 @@ extension MachineManager {
             ) { progress in await self.show(progress, of: name) }
             outcome = .completed
         } catch {
-            // Whatever went wrong on the way: QEMU knows whether all of it is over there.
-            let isSent = (try? await process.settleStreams()) ?? false
+            guard let isSent = await isSent(process, name) else { return }
             outcome = isSent ? .completed : .failed("\(error)")
         }
         details[name] = nil
         deliver(.sent(epoch, outcome), to: name)
+    }
+
+    /// Whatever went wrong on the way: QEMU knows whether all of it is over there, and nobody else. Nil:
+    /// it is gone, and its end tells.
+    private func isSent(_ process: MachineProcess, _ name: String) async -> Bool? {
+        while copies[name] === process {
+            if let isSent = try? await process.settleStreams() { return isSent }
+            try? await Task.sleep(for: .milliseconds(200))
+        }
+        return nil
     }
 
     private func save(_ name: String, _ epoch: UInt64) async {

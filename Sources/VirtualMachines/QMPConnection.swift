@@ -10,7 +10,8 @@ public actor QMPConnection {
         public var data: JSONValue
     }
 
-    private static let commandTimeout = Duration.seconds(10)
+    /// QEMU answers nothing while it waits for its disks: as long as a volume's coordinator changes.
+    private static let commandTimeout = Duration.seconds(60)
     private let channel: any Channel
     private var waiting: [Int64: CheckedContinuation<JSONValue, any Error>] = [:]
     private var lastID: Int64 = 0
