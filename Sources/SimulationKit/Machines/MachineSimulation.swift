@@ -29,7 +29,8 @@ final class MachineSimulation {
     init(seed: UInt64, rules: SafetyRules, isTracing: Bool) {
         self.rules = rules
         self.isTracing = isTracing
-        random = SimulationRandom(seed: seed &+ 0x6d61_6368)
+        // Neighbouring seeds are the same numbers, one draw apart: far from each other they are not.
+        random = SimulationRandom(seed: (seed &+ 1) &* 0xd1b5_4a32_d192_ed03)
         nodes = (0..<3).map { MachineNodeModel(name: "node\($0 + 1)", simulation: self) }
         for (number, name) in machineNames.enumerated() {
             var record = MachineRecord(
@@ -106,8 +107,9 @@ final class MachineSimulation {
 
     private func operate() {
         after(random.within(.milliseconds(200) ... .milliseconds(4000))) { [self] in
+            guard now < Self.calm else { return store.draining.removeAll() }
             order()
-            if now < Self.calm { operate() }
+            operate()
         }
     }
 
