@@ -24,6 +24,7 @@ let package = Package(
         .executable(name: "covol-store", targets: ["covol-store"]),
         .executable(name: "covol-lun", targets: ["covol-lun"]),
         .executable(name: "covol-machine", targets: ["covol-machine"]),
+        .executable(name: "covol-holder", targets: ["covol-holder"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -64,6 +65,8 @@ let package = Package(
         .target(
             name: "FUSE", dependencies: ["CLinux", "IORing", "VolumeModel", log],
             swiftSettings: strict),
+        .target(
+            name: "Handover", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict),
         .target(
             name: "Fencing", dependencies: ["CLinux", "VolumeModel"], swiftSettings: strict),
         // Services
@@ -110,8 +113,9 @@ let package = Package(
             name: "Node",
             dependencies: [
                 "BlockDevice", "ClusterAuthority", "ClusterCore", "ClusterStore",
-                "CoordinatorService", "Fencing", "HostFileSystem", "Locking", "MachineCore",
-                "MachineSupervision", "Management", "Transport", "VirtualMachines", "VolumeModel",
+                "CoordinatorService", "FUSE", "Fencing", "Handover", "HostFileSystem", "Locking",
+                "MachineCore", "MachineSupervision", "Management", "Transport", "VirtualMachines",
+                "VolumeModel",
                 "VolumeMount", "VolumeProtocol", nio("NIOCore"),
                 nio("NIOPosix"), lifecycle, log,
             ], swiftSettings: strict),
@@ -134,6 +138,13 @@ let package = Package(
             name: "covold", dependencies: ["Node", arguments, log], swiftSettings: strict),
         .executableTarget(
             name: "covol-machine", dependencies: ["MachineSupervision"], swiftSettings: strict),
+        .executableTarget(
+            name: "covol-holder", dependencies: ["Handover", "VolumeModel"],
+            swiftSettings: strict),
+        // Serves FUSE for tests that kill it.
+        .executableTarget(
+            name: "fuse-child", dependencies: ["CLinux", "FUSE", "Handover", "VolumeModel", log],
+            swiftSettings: strict),
         .executableTarget(
             name: "covol-store", dependencies: ["ClusterStore", arguments, log],
             swiftSettings: strict),
@@ -196,8 +207,11 @@ let package = Package(
             name: "IORingTests", dependencies: ["CLinux", "IORing", "VolumeModel"],
             swiftSettings: strict),
         .testTarget(
-            name: "FUSETests", dependencies: ["CLinux", "FUSE", "IORing", "VolumeModel", log],
-            swiftSettings: strict),
+            name: "FUSETests",
+            dependencies: [
+                "CLinux", "FUSE", "Handover", "IORing", "VolumeModel", "covol-holder",
+                "fuse-child", log,
+            ], swiftSettings: strict),
         .testTarget(
             name: "LUNSimulatorTests",
             dependencies: [

@@ -92,6 +92,11 @@ int covol_fuse_reply(int fd, uint64_t unique, int32_t error, const void *data, s
     return writev(fd, parts, length ? 2 : 1) < 0 ? -errno : 0;
 }
 
+int covol_fuse_resend(int fd) {
+    // FUSE_NOTIFY_RESEND, which older headers lack. A reply to no request, whose error is the code.
+    return covol_fuse_reply(fd, 0, 7, NULL, 0);
+}
+
 int covol_fuse_io_flusher(void) {
     return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) < 0 ? -errno : 0;
 }
@@ -135,8 +140,8 @@ void covol_fuse_unmap(void *memory, size_t length) {
     munmap(memory, length);
 }
 
-static void *map_file(void *address, size_t length, int file, size_t offset) {
-    int flags = MAP_SHARED | MAP_NORESERVE | (address ? MAP_FIXED : 0);
+static void *map_file(void *address, size_t length, int file, size_t offset, int fixed) {
+    int flags = MAP_SHARED | MAP_NORESERVE | fixed;
     void *memory = mmap(address, length, PROT_READ | PROT_WRITE, flags, file, (off_t)offset);
 
     if (memory == MAP_FAILED)
@@ -146,28 +151,37 @@ static void *map_file(void *address, size_t length, int file, size_t offset) {
     return memory;
 }
 
-int covol_fuse_map_twice(size_t length, void **first, void **second, int *file) {
+int covol_fuse_memory(size_t length) {
+    int file = memfd_create("covol-fuse", MFD_CLOEXEC);
     int error;
 
-    *first = *second = NULL;
-    *file = memfd_create("covol-fuse", MFD_CLOEXEC);
-    if (*file < 0)
+    if (file < 0)
         return -errno;
-    if (ftruncate(*file, (off_t)length) == 0) {
-        *first = map_file(NULL, length, *file, 0);
-        *second = *first ? map_file(NULL, length, *file, 0) : NULL;
-    }
-    if (*second)
-        return 0;
+    if (ftruncate(file, (off_t)length) == 0)
+        return file;
     error = errno;
-    if (*first)
-        munmap(*first, length);
-    close(*file);
+    close(file);
     return -error;
 }
 
+void *covol_fuse_map_shared(size_t length, int file) {
+    return map_file(NULL, length, file, 0, 0);
+}
+
+int covol_fuse_map_at(uintptr_t address, size_t length, int file) {
+    // Linux 4.17; older ones take the address for a wish.
+    void *memory = map_file((void *)address, length, file, 0, MAP_FIXED_NOREPLACE);
+
+    if (!memory)
+        return -errno;
+    if ((uintptr_t)memory == address)
+        return 0;
+    munmap(memory, length);
+    return -EEXIST;
+}
+
 int covol_fuse_remap(void *address, size_t length, int file, size_t offset) {
-    return map_file(address, length, file, offset) ? 0 : -errno;
+    return map_file(address, length, file, offset, MAP_FIXED) ? 0 : -errno;
 }
 
 int covol_fuse_nudge(int fd, unsigned processor, uint64_t node, uint64_t unique, unsigned count) {

@@ -109,6 +109,10 @@ public struct VolumeMember: Sendable {
         case .lease(let isValid): isLeaseValid = isValid
         case .path(let isUsable): isPathUsable = isUsable
         case .drained: isDrained = true
+        case .resumed(let epoch):
+            isDrained = true
+            isAttached = true
+            if let epoch { ended = (epoch, .released) }
         case .attached(let succeeded):
             end(.attach, succeeded, now)
             isAttached = succeeded

@@ -20,6 +20,9 @@ public enum VolumeMemberEvent: Hashable, Sendable {
     case path(isUsable: Bool)
     /// The I/O of this node's earlier life has ended (rule drained-before-rejoin).
     case drained
+    /// This life goes on in another process: it is attached, and of its I/O nothing is left. `over`: the
+    /// epoch that the process before coordinated, of which nothing is left either.
+    case resumed(over: Epoch?)
     /// An action of the same name has ended, well or not.
     case attached(Bool)
     case fenced(NodeIdentity, FenceScope, isProven: Bool)

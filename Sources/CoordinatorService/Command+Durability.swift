@@ -61,9 +61,10 @@ extension Operation {
 }
 
 extension CommandResult {
-    /// With ENOLINK and EUCLEAN, which is XFS's word for damage.
+    /// With ENOLINK and EUCLEAN, which is XFS's word for damage. open_by_handle_at(2) says ESTALE whatever
+    /// kept it from reading the inode.
     private static let doubtfulErrors: Set<ErrorCode> = [
-        .inputOutput, .readOnly, .noDevice, .reservationConflict, .timedOut, .remoteIO,
+        .inputOutput, .readOnly, .noDevice, .reservationConflict, .timedOut, .remoteIO, .stale,
         ErrorCode(67), ErrorCode(117),
     ]
 

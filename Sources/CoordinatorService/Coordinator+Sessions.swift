@@ -14,6 +14,26 @@ extension Coordinator {
         handle(.sessionOpened(session))
     }
 
+    /// A later process of the node goes on with its session: what the one before still has on its way is
+    /// refused from now on. After this the session is opened, and then ``isSettled(_:)``.
+    public func beginAnew(_ session: NodeIdentity, firstSequence: UInt64) {
+        guard firstSequence > 0 else { return }
+        state.withLock { state in
+            state.firstSequences[session] = max(
+                firstSequence, state.firstSequences[session] ?? 0)
+        }
+    }
+
+    /// Nothing is under way that an earlier process of the session's node has asked for.
+    public func isSettled(_ session: NodeIdentity) -> Bool {
+        state.withLock { state in
+            guard let first = state.firstSequences[session] else { return true }
+            return !state.waiting.keys.contains {
+                $0.session == session && $0.sequence < first
+            }
+        }
+    }
+
     /// Everything that the session held has been given back.
     public func endSession(_ session: NodeIdentity) {
         // First, so that no request is taken that nobody would answer.
@@ -31,6 +51,7 @@ extension Coordinator {
     private func release(_ isEnded: (NodeIdentity) -> Bool) {
         let orphaned = state.withLock { state in
             state.ports = state.ports.filter { !isEnded($0.key) }
+            state.firstSequences = state.firstSequences.filter { !isEnded($0.key) }
             let keys = state.waiting.keys.filter { isEnded($0.session) }
             return keys.compactMap { state.waiting.removeValue(forKey: $0) }
         }

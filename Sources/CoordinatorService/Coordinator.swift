@@ -36,6 +36,8 @@ public final class Coordinator: Sendable {
     struct State {
         var core: CoordinatorCore
         var ports: [NodeIdentity: any NodePort] = [:]
+        /// The numbers that sessions' present processes begin with, where there was one before.
+        var firstSequences: [NodeIdentity: UInt64] = [:]
         var waiting: [RequestKey: Waiting] = [:]
         /// When nodes were asked for what they owe.
         var asked: [RecallID: ContinuousClock.Instant] = [:]
@@ -124,6 +126,9 @@ public final class Coordinator: Sendable {
                 return .joined
             }
             guard state.core.hasSession(session) else { return .refused(.noSession) }
+            if let first = state.firstSequences[session], sequence < first {
+                return .refused(.noSession)
+            }
             guard state.waiting.count < ServiceLimits.requestsMaximum else {
                 return .refused(.tooManyRequests)
             }
@@ -224,9 +229,11 @@ public final class Coordinator: Sendable {
                 fail(failure)
                 return
             }
-            log.error(
-                "the file system answered with an error, though the LUN can be read and written",
-                metadata: ["error": "\(error)"])
+            if error != .stale {
+                log.error(
+                    "the file system answered with an error, though the LUN can be read and written",
+                    metadata: ["error": "\(error)"])
+            }
         }
         if let answer = outcome.payload, let key {
             state.withLock { $0.waiting[key]?.answer = answer }

@@ -60,6 +60,19 @@ final class FUSEConnection: Sendable {
         }
     }
 
+    /// What another process needs to serve this connection: the workers' descriptors, one each, then
+    /// the files of their ring memories. None once the connection is over. They are borrowed.
+    func withDescriptors<Value>(_ body: ([Int32]) -> Value) -> Value {
+        let cores = state.withLock { $0.cores }
+        return withExtendedLifetime(cores) {
+            body(cores.map(\.descriptor) + cores.compactMap { $0.ringMemory?.file })
+        }
+    }
+
+    var rings: [FUSERingState] {
+        state.withLock { $0.cores }.compactMap { $0.ringMemory?.state }
+    }
+
     /// One worker is done; the reason once the last one is.
     func workerEnded(_ reason: FUSEEndReason) -> FUSEEndReason? {
         state.withLock {

@@ -7,6 +7,12 @@ enum FUSEControl {
         "/sys/fs/fuse/connections/\(connectionID)/abort"
     }
 
+    /// How many requests of a connection have no answer yet.
+    static func waiting(connectionID: UInt32) -> Int {
+        let text = FUSESystemFile.read("/sys/fs/fuse/connections/\(connectionID)/waiting")
+        return text.flatMap { Int($0.filter(\.isNumber)) } ?? 0
+    }
+
     /// 0, or -errno.
     static func abort(connectionID: UInt32, path: String) -> Int32 {
         if FUSESystemFile.write("1", to: abortPath(connectionID)) { return 0 }

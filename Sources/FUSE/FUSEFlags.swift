@@ -55,5 +55,7 @@ public struct FUSEInitFlags: OptionSet, Sendable {
     public static let handleKillPrivilegesV2 = FUSEInitFlags(rawValue: 1 << 28)
     public static let setxattrExtended = FUSEInitFlags(rawValue: 1 << 29)
     public static let initExtended = FUSEInitFlags(rawValue: 1 << 30)
+    /// Requests can be sent again (Linux 6.9).
+    public static let hasResend = FUSEInitFlags(rawValue: 1 << 39)
     public static let overUring = FUSEInitFlags(rawValue: 1 << 41)
 }

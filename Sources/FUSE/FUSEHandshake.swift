@@ -29,7 +29,7 @@ struct FUSEHandshake {
 
     static let optional: FUSEInitFlags = [
         .asyncRead, .autoInvalidateData, .asyncDirectIO, .parallelDirectoryOperations, .posixACL,
-        .abortError, .setxattrExtended, .initExtended,
+        .abortError, .setxattrExtended, .initExtended, .hasResend,
     ]
 
     /// Decides on `request`, a whole INIT with its header. `wantsUring`: FUSE over io_uring is asked

@@ -111,10 +111,11 @@ extension FUSEMount {
         }
         return FUSEMount(
             handler: handler, path: path, connectionID: connectionID,
-            connection: first.connection, handshake: handshake)
+            connection: first.connection, flags: handshake.flags,
+            protocolMinor: handshake.protocolMinor, options: options)
     }
 
-    private func log(_ logger: Logger, _ options: FUSEMountOptions, _ reason: String) {
+    func log(_ logger: Logger, _ options: FUSEMountOptions, _ reason: String) {
         logger.info(
             "FUSE mounted",
             metadata: [

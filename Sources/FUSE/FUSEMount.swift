@@ -13,21 +13,25 @@ public final class FUSEMount<Handler: FUSEHandler>: Sendable {
     /// What the kernel and this module agreed on.
     public let flags: FUSEInitFlags
     public let protocolMinor: UInt32
+    let maximumReadBytes: Int
+    let maximumWriteBytes: Int
     /// How the kernel's requests come here.
     public let transport: FUSETransport
-    private let connection: FUSEConnection
+    let connection: FUSEConnection
     private let currentPath: Mutex<String>
 
     init(
         handler: Handler, path: String, connectionID: UInt32, connection: FUSEConnection,
-        handshake: FUSEHandshake
+        flags: FUSEInitFlags, protocolMinor: UInt32, options: FUSEMountOptions
     ) {
         self.connection = connection
-        transport = handshake.transport
+        transport = flags.contains(.overUring) ? .uring : .device
+        maximumReadBytes = options.maximumReadBytes
+        maximumWriteBytes = options.maximumWriteBytes
         self.handler = handler
         self.connectionID = connectionID
-        flags = handshake.flags
-        protocolMinor = handshake.protocolMinor
+        self.flags = flags
+        self.protocolMinor = protocolMinor
         currentPath = Mutex(path)
     }
 

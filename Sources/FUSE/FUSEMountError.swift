@@ -13,6 +13,7 @@ public struct FUSEMountError: Error, Sendable, CustomStringConvertible {
         case unmount = "unmount"
         case abort = "abort"
         case move = "move"
+        case adopt = "go on with what an earlier process served"
     }
 
     public let operation: Operation

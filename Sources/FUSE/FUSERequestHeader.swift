@@ -26,6 +26,9 @@ struct FUSERequestHeader {
         argumentBytes = fields.remainingBytes - extensionBytes
     }
 
+    /// The kernel has sent it before, to a process that has ended (FUSE_UNIQUE_RESEND).
+    var isSentAgain: Bool { context.unique >> 63 == 1 }
+
     /// The number to answer to, where even that much of the header was read.
     static func unique(of bytes: UnsafeRawBufferPointer) -> UInt64? {
         bytes.count < sizeBytes ? nil : bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self)

@@ -46,6 +46,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     func run() {
         core.watchMailbox()
         watchDevice()
+        takeAdopted()
         takeEarly()
         while !isDone {
             core.willSubmit()
@@ -59,6 +60,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 // The ring was checked when it was made; without it no request can be answered.
                 fatalError("io_uring_enter failed on a FUSE worker: \(error)")
             }
+            core.noteSubmitted()
             if !settling.isEmpty { settle() }
             core.ring.takeCompletions { handle($0) }
             core.didSubmit()
@@ -130,6 +132,8 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 isDeviceReady = true
             }
         case .starved: isBacklogDue = true
+        case .lost:
+            if let slot = core.lostCompleted(completion) { dispatchEntry(slot) }
         case nil: preconditionFailure("a completion that nobody asked for")
         }
     }
@@ -228,6 +232,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         do throws(FUSEDecodeError) {
             let header = try FUSERequestHeader(bytes)
             opcode = header.opcode
+            core.noteRead(header.context.unique, index)
             let arguments = UnsafeRawBufferPointer(
                 rebasing: bytes[FUSERequestHeader.sizeBytes...].prefix(header.argumentBytes))
             switch opcode {
@@ -240,6 +245,11 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
                 let route = core.route(index)
                 let port = FUSEReplyPort(
                     route: route, unique: header.context.unique, opcode: opcode)
+                // An earlier process had it, and may have carried it out.
+                if header.isSentAgain, !FUSEOpcode.isRepeatable(opcode) {
+                    if FUSEOpcode.hasReply(opcode) { port.error(.inputOutput) } else { port.none() }
+                    return
+                }
                 if case .entry = route {
                     if let refusal = core.refusal(opcode) {
                         port.error(refusal)

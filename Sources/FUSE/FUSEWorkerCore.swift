@@ -34,6 +34,8 @@ final class FUSEWorkerCore: @unchecked Sendable {
         /// A ring entry; its number takes the place of the slot's.
         case entry = 6
         case starved = 7
+        /// A ring entry that was found by its request; the queue's position takes the place of the slot's.
+        case lost = 8
     }
 
     struct Counts {
@@ -74,13 +76,19 @@ final class FUSEWorkerCore: @unchecked Sendable {
 
     /// On the thread that will run it: the ring takes submissions of no other. With a `plan`, the
     /// slots are for what still comes through the device, and the ring entries have their own.
-    init(channel: FUSEChannel, slotCount: Int, plan: FUSERingPlan?) throws(ErrorCode) {
+    /// - Parameter adopted: the memory of another process's entries, instead of one's own.
+    init(
+        channel: FUSEChannel, slotCount: Int, plan: FUSERingPlan?, adopted: FUSERingMemory? = nil
+    ) throws(ErrorCode) {
         let ring = try IORing(
             entries: plan == nil ? 512 : 1024, completions: 4096, wideEntries: plan != nil)
         let deviceSlots = Self.slotMaximum(slotCount)
-        let replacementCount = plan?.entryMaximum ?? 0
+        let replacementCount = adopted?.state.entryMaximum ?? plan?.entryMaximum ?? 0
         let ringSlots = 2 * replacementCount
-        let ringMemory = plan == nil ? nil : try FUSERingMemory(slotCount: max(ringSlots, 1))
+        var ringMemory = adopted
+        if ringMemory == nil, plan != nil {
+            ringMemory = try FUSERingMemory(entryMaximum: replacementCount)
+        }
         let event = eventfd(0, Int32(EFD_CLOEXEC) | Int32(EFD_NONBLOCK))
         guard event >= 0 else { throw ErrorCode(errno) }
         guard let memory = covol_fuse_map(Self.slotMaximum(slotCount) * FUSELimits.slotMemoryBytes)
@@ -114,7 +122,7 @@ final class FUSEWorkerCore: @unchecked Sendable {
                     plan: plan, memory: ringMemory, firstSlot: deviceSlots,
                     replacementCount: replacementCount))
             self.uring = uring
-            for number in 0..<plan.entryMaximum {
+            for number in 0..<replacementCount {
                 slots[deviceSlots + number].entry = Int32(number)
             }
         } else {
@@ -148,6 +156,9 @@ final class FUSEWorkerCore: @unchecked Sendable {
         close(event)
     }
 
+    /// That of the ring entries.
+    var ringMemory: FUSERingMemory? { uring?.pointee.memory }
+
     private static func slotMaximum(_ slotCount: Int) -> Int { 2 * slotCount + 1 }
 
     var isOnThread: Bool { pthread_equal(pthread_self(), thread) != 0 }
@@ -167,6 +178,7 @@ final class FUSEWorkerCore: @unchecked Sendable {
     func hold(_ index: Int, unique: UInt64) {
         if let uring, slots[index].entry >= 0 {
             uring.pointee.lastFile = slots[index].nodeID
+            uring.pointee.control.lastFile = slots[index].nodeID
             slots[index].use = .data
             counts.pointee.heldCount += 1
             return

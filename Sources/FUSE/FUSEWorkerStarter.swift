@@ -7,6 +7,10 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
     var slotCount: Int
     /// One for each worker, for FUSE over io_uring; none for the device alone.
     var plans: [FUSERingPlan] = []
+    /// The memories of entries that another process had, one for each worker, or none; and numbers
+    /// that requests may have which it had.
+    var memories: [FUSERingMemory] = []
+    var unseen: [UInt64] = []
     var decoder: FUSEDecoder
     var handler: Handler
 
@@ -24,7 +28,11 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
             let gate = FUSEHandOver<Bool>()
             do throws(ErrorCode) {
                 try FUSEThread.start(name: "fuse\(connectionID)-\(number)") {
-                    [slotCount, decoder, handler, plan = plans.isEmpty ? nil : plans[number]] in
+                    [
+                        slotCount, decoder, handler, unseen,
+                        plan = plans.isEmpty ? nil : plans[number],
+                        memory = memories.isEmpty ? nil : memories[number]
+                    ] in
                     // Not permitted without CAP_SYS_RESOURCE, and then done without.
                     _ = covol_fuse_io_flusher()
                     // Where a control group forbids that CPU: anywhere.
@@ -32,8 +40,12 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
                     let core: FUSEWorkerCore
                     do throws(ErrorCode) {
                         core = try FUSEWorkerCore(
-                            channel: channel, slotCount: slotCount, plan: plan)
-                        try core.registerEntries()
+                            channel: channel, slotCount: slotCount, plan: plan, adopted: memory)
+                        if memory == nil {
+                            try core.registerEntries()
+                        } else {
+                            try core.adoptEntries(unseen: unseen)
+                        }
                     } catch { return made.set(.failure(error)) }
                     made.set(.success(core))
                     guard gate.wait() else { return }

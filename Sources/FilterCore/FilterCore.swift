@@ -23,7 +23,7 @@ public struct FilterCore: Sendable {
     let rules: SafetyRules
     var files: [FilterFile] = []
     var indexes: [FileHandle: FileIndex] = [:]
-    private var freeFiles: [Int32] = []
+    var freeFiles: [Int32] = []
     var flights: [Flight] = []
     private var freeFlights: [Int32] = []
     /// What the coordinator granted of attributes and names.

@@ -67,15 +67,16 @@ public struct HeldLocks: Sendable {
     public mutating func removeAll() { files = [:] }
 
     /// Every lock, as requests that would take it again, in no order: none conflicts with another.
-    public var requests: [LockRequest] {
-        files.flatMap { file, owners in
-            owners.flatMap { owner, ranges in
-                ranges.map { held in
-                    LockRequest(
-                        file: file, open: held.open, owner: owner.number, kind: owner.kind,
-                        type: held.type, startBytes: held.startBytes, lastBytes: held.lastBytes,
-                        processID: held.processID, waits: false)
-                }
+    public var requests: [LockRequest] { files.keys.flatMap { requests(of: $0) } }
+
+    /// Those of one file.
+    public func requests(of file: FileHandle) -> [LockRequest] {
+        (files[file] ?? [:]).flatMap { owner, ranges in
+            ranges.map { held in
+                LockRequest(
+                    file: file, open: held.open, owner: owner.number, kind: owner.kind,
+                    type: held.type, startBytes: held.startBytes, lastBytes: held.lastBytes,
+                    processID: held.processID, waits: false)
             }
         }
     }

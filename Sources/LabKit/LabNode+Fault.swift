@@ -90,7 +90,9 @@ extension LabNode {
             throw LabError(.badOption, "\(name) is on: its daemon runs")
         }
         try await control.setFault(path: name, kind: "restore")
-        try await startAfterEnd()
+        let plan = self.plan
+        try await Blocking.run { () throws(LabError) in try Self.removeMounts(of: plan) }
+        try await startAgain()
     }
 
     private static func killAll(
@@ -134,14 +136,12 @@ extension LabNode {
                     "\(name) is powered off: "
                         + "`covol lab fault \(lab.plan.directory) \(name) power on` starts it")
             }
-            try await startAfterEnd()
+            try await startAgain()
         }
     }
 
-    /// What a dead daemon showed is dead too, and in its successor's way.
-    private func startAfterEnd() async throws {
-        let plan = self.plan
-        try await Blocking.run { () throws(LabError) in try Self.removeMounts(of: plan) }
+    /// What the daemon before showed is its successor's to go on with, or to take away.
+    private func startAgain() async throws {
         try start()
         try await waitForSocket()
     }

@@ -115,13 +115,13 @@ public struct ProcessLife: Hashable, Sendable {
         self.start = start
     }
 
-    /// Nil where there is no such process, or it is a zombie.
+    /// Nil where there is no such process, or nothing is left of it but its exit status.
     public init?(of process: Int32) {
         guard let text = SmallFile.read("/proc/\(process)/stat"),
             let end = text.lastIndex(of: ")")
         else { return nil }
         let fields = text[end...].split(separator: " ").dropFirst()
-        guard fields.count > 19, fields.first != "Z",
+        guard fields.count > 19, fields.first != "Z", fields.first != "X",
             let start = UInt64(fields[fields.startIndex + 19])
         else { return nil }
         self.init(process: process, start: start)

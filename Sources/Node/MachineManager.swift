@@ -15,8 +15,6 @@ actor MachineManager {
     let log: Logger
     private var hosts: [String: MachineHost] = [:]
     var copies: [String: MachineProcess] = [:]
-    /// What a running copy was started with.
-    var configurations: [String: MachineConfiguration] = [:]
     /// Copies that are being started, and are not wanted any more.
     var unwanted: Set<String> = []
     private var known: [String: Decoded<MachineRecord>] = [:]
@@ -24,7 +22,9 @@ actor MachineManager {
     private var seen: [String: StoreRevision] = [:]
     var details: [String: String] = [:]
     private var shown: [String: MachineStateRecord] = [:]
-    var halted: [String: ContinuousClock.Instant] = [:]
+    var halted: [String: Halt] = [:]
+    /// Those whose processors were stopped as their operators wanted.
+    var paused: Set<String> = []
     private var isSettled = false
 
     init(context: NodeContext, volumes: VolumeManager) {
@@ -187,18 +187,33 @@ actor MachineManager {
 
     /// Finds the copies that an earlier life of this daemon has left.
     private func settle() async throws {
+        // Their disks are there once the mounts are that this daemon goes on with.
+        while let resumption = context.resumption, !resumption.isOver {
+            try await Task.sleep(for: .milliseconds(20))
+        }
         let snapshot = try await context.store.machineSnapshot()
         for (name, copy) in await leftCopies(snapshot) {
-            copies[name] = copy.process
             var host = MachineHost(me: context.node)
             var actions: [MachineHostAction] = []
-            host.handle(.found(copy.found), timeSeconds: 0, into: &actions)
+            // Without its record a copy would be nobody's.
+            host.handle(
+                .record(snapshot.machines[name]?.value), timeSeconds: 0, into: &actions)
+            switch copy {
+            case .found(let process, let found):
+                copies[name] = process
+                host.handle(.found(found), timeSeconds: 0, into: &actions)
+                watchEnd(of: process, name)
+                log.notice(
+                    "a machine was found again",
+                    metadata: ["machine": "\(name)", "state": "\(found)"])
+                for action in actions { Task { await self.perform(action, on: name) } }
+            case .ending(let processes):
+                end(processes, of: name)
+                // One of its copies is as it should be.
+                if copies[name] != nil { continue }
+                host.handle(.found(.useless), timeSeconds: 0, into: &actions)
+            }
             hosts[name] = host
-            watchEnd(of: copy.process, name)
-            log.notice(
-                "a machine was found again",
-                metadata: ["machine": "\(name)", "state": "\(copy.found)"])
-            for action in actions { Task { await self.perform(action, on: name) } }
         }
         isSettled = true
     }
@@ -232,10 +247,10 @@ actor MachineManager {
             let copy = copyState(of: name)
             let state =
                 halted[name] != nil
-                ? "Halted" : record(of: name)?.isPaused == true ? "Paused" : Self.word(copy)
+                ? "Halted" : paused.contains(name) ? "Paused" : Self.word(copy)
             let record = MachineStateRecord(
                 node: context.node, state: state, detail: details[name],
-                cpus: configurations[name]?.cpus ?? 0, console: process.directory.console)
+                console: process.directory.console)
             guard shown[name] != record, let bytes = try? JSONEncoder().encode(record) else {
                 continue
             }
@@ -245,11 +260,23 @@ actor MachineManager {
             shown[name] = record
             await context.membership.publish(StoreKeys.machineState(name), Array(bytes))
         }
-        for name in shown.keys where copies[name] == nil {
+        for (name, record) in shown where copies[name] == nil {
             shown[name] = nil
-            // The next owner may have said something under the same key already.
-            await context.membership.forget(StoreKeys.machineState(name))
+            await withdraw(record, of: name)
         }
+    }
+
+    /// The next owner may have said something under the same key already: that stays.
+    private func withdraw(_ record: MachineStateRecord, of name: String) async {
+        let key = StoreKeys.machineState(name)
+        await context.membership.forget(key)
+        guard let current = try? await context.store.getJSON(key, as: MachineStateRecord.self),
+            current.value == record
+        else { return }
+        // Where the store does not answer now it goes with this node's lease.
+        _ = try? await context.store.transaction(
+            compares: [.modRevision(key, .equal, current.entry.modRevision)],
+            success: [.delete(key)])
     }
 
     private static func word(_ copy: MachineHost.Copy) -> String {

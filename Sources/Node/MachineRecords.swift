@@ -25,7 +25,6 @@ struct MachineStateRecord: Codable, Sendable, Equatable {
     /// `Running`, `Paused`, `Halted` …: what the record alone does not say.
     var state: String
     var detail: String?
-    var cpus: Int
     var console: String?
 }
 

@@ -18,6 +18,10 @@ struct NodeContext: Sendable {
     var peers: @Sendable () -> Peers
     var events: EventLog
     var records: RecordReader
+    /// Keeps this node's mounts while no daemon is there.
+    var keeper: MountKeeper
+    /// What a daemon before left there.
+    var resumption: Resumption?
 
     var root: String { configuration.root }
 

@@ -51,7 +51,13 @@ public struct NodeDaemon: Sendable {
     private func wire(
         store: StoreClient, credentials: NodeCredentials
     ) async throws -> [any Service] {
-        let incarnation = Incarnation(UInt64.random(in: 1...UInt64.max))
+        let keeper = MountKeeper(
+            configuration: configuration, cluster: credentials.clusterID, log: log)
+        let resumption = await Resumption.find(
+            keeper, cluster: credentials.clusterID, configuration, store: store, log: log)
+        let incarnation =
+            resumption?.incarnation ?? Incarnation(UInt64.random(in: 1...UInt64.max))
+        keeper.use(incarnation)
         let transport = try TransportCredentials(credentials)
         let eventLoops = MultiThreadedEventLoopGroup.singleton
         let router = MessageRouter(log: log)
@@ -71,7 +77,7 @@ public struct NodeDaemon: Sendable {
             membership: membership, log: log, connections: { server.connections(of: $0) },
             peers: { peers },
             events: EventLog(node: configuration.node, store: store, log: log),
-            records: RecordReader(store: store))
+            records: RecordReader(store: store), keeper: keeper, resumption: resumption)
         let manager = VolumeManager(context: context)
         let machines = MachineManager(context: context, volumes: manager)
         router.use(manager, machines)

@@ -129,6 +129,22 @@ final class PathKeeper: Sendable {
         return fresh.number
     }
 
+    /// An earlier process of this life registered it. Where the LUN cannot be asked, the path is not
+    /// used before ``restorePath(mayRegister:)``. Blocks.
+    func resume(key number: UInt64?, isRegistered: Bool) {
+        key.withLock { $0 = number.flatMap { ReservationKey($0) } }
+        registered.withLock { $0 = isRegistered }
+        guard isRegistered else { return }
+        do {
+            let isThere = try hasKey()
+            registered.withLock { $0 = isThere }
+        } catch {
+            registered.withLock { $0 = false }
+            log.warning(
+                "this node's path cannot be gone on with yet", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Gives the key back, at a clean end. Blocks.
     func unregister() {
         guard let reservations, let mine = key.withLock({ $0 }) else { return }

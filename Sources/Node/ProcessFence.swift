@@ -1,6 +1,7 @@
 import Fencing
 import Foundation
 import Glibc
+import MachineSupervision
 
 /// The lab's fence without a simulator: a node is a process of this machine. It is killed, and is gone
 /// when the kernel has given back everything it had.
@@ -31,12 +32,6 @@ enum ProcessFence {
     /// When a process was started, in clock ticks, proc_pid_stat(5); nil where it is gone, or has
     /// nothing left but its exit status.
     static func startTime(_ process: Int32) -> UInt64? {
-        guard
-            let text = try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8),
-            let end = text.lastIndex(of: ")")
-        else { return nil }
-        let fields = text[text.index(after: end)...].split(separator: " ")
-        guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
-        return UInt64(fields[19])
+        ProcessLife(of: process)?.start
     }
 }

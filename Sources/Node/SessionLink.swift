@@ -60,8 +60,14 @@ final class SessionLink: CoordinatorLink {
 
     private let state = Lock(State())
     private let log: Logger
+    /// The first request's number: above all that a process before has used in this session.
+    private let firstSequence: UInt64
 
-    init(log: Logger) { self.log = log }
+    init(log: Logger, firstSequence: UInt64 = 0) {
+        self.log = log
+        self.firstSequence = firstSequence
+        state.withLock { $0.lastSequence = firstSequence }
+    }
 
     /// Uses a coordinator of this node, as long as `mayAnswer` says so.
     func connect(
@@ -76,7 +82,8 @@ final class SessionLink: CoordinatorLink {
         _ client: PeerClient, _ header: MessageHeader, reclaims: Bool
     ) async throws -> FileEntry {
         let answer = try await client.call(
-            TransportMessage(.toCoordinator, NodeMessage.openSession(header)),
+            TransportMessage(
+                .toCoordinator, NodeMessage.openSession(header, firstSequence: firstSequence)),
             timeout: .seconds(5))
         switch try answer.decoded(as: CoordinatorReply.self) {
         case .sessionOpened(let root):

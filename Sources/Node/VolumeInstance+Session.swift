@@ -1,6 +1,7 @@
 import ClusterCore
 import ClusterStore
 import CoordinatorService
+import Glibc
 import Logging
 import NIOCore
 import Transport
@@ -22,14 +23,20 @@ extension VolumeInstance {
         if let refusal = refusal(of: header, epoch) { return (.refused(refusal), nil) }
         let session = NodeIdentity(name: peer.node, incarnation: header.incarnation)
         switch message {
-        case .openSession:
+        case .openSession(_, let firstSequence):
             // Rules attached-before-layout, fence-before-forget: the store knows who may come.
             guard await isAttached(session) else { return (.refused(.oldIncarnation), nil) }
             let server = context.connections
+            coordinator.beginAnew(session, firstSequence: firstSequence)
             coordinator.openSession(
                 session,
                 port: PeerPort(
                     header: header, connections: { server(peer) }, log: context.log))
+            // What the node's process before had asked for comes to its end first.
+            for _ in 0..<200 where !coordinator.isSettled(session) {
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+            guard coordinator.isSettled(session) else { return (.refused(.noSession), nil) }
             return (.sessionOpened(root: coordinator.root), nil)
         case .closeSession:
             coordinator.endSession(session)
@@ -157,7 +164,7 @@ extension VolumeInstance {
         }
         let telling = link.reclaimLink()
         if let mount {
-            guard await mount.join(through: telling) else {
+            guard await mount.join(epoch: epoch.number, through: telling) else {
                 throw NodeError("the coordinator was lost while it was told what is held here")
             }
         } else if case .failed(let error) = await telling.call(
@@ -166,13 +173,63 @@ extension VolumeInstance {
             throw NodeError("the coordinator takes nothing from this node: \(error)")
         }
         link.reclaimed()
-        if isFirst { try await mountVolume(root.handle) }
+        if isFirst { try await mountVolume(root.handle, epoch) }
     }
 
-    private func mountVolume(_ root: VolumeModel.FileHandle) async throws {
+    /// A daemon that has gone on with a mount for so long does not end because of it.
+    private static let stableAfter = Duration.seconds(2)
+
+    /// Goes on with what an earlier process of this daemon served; before anything else.
+    func resumeMount() async {
+        guard let resumed else { return }
+        self.resumed = nil
+        do {
+            try await Blocking.run { [path] in
+                path.resume(key: resumed.key, isRegistered: resumed.hasPath)
+            }
+            try await makeMount(at: resumed.mount.path, root: nil, resumed.mount)
+            keepMount()
+            context.resumption?.ended(id)
+            Task { [weak self] in
+                try? await Task.sleep(for: Self.stableAfter)
+                self?.context.keeper.count(attempts: 0)
+                await self?.keepMount()
+            }
+            hasDrained = true
+            send(.resumed(over: resumed.endedEpoch))
+            context.events.note(
+                .mountResumed, volume: record.name, outcome: "files that were open stay open",
+                "the daemon of \(context.node) goes on with \(record.name) where the one before "
+                    + "ended")
+        } catch {
+            // This life holds what cannot be served any more: it ends here, and the next process, which
+            // finds nothing to go on with, has it fenced.
+            log.critical(
+                "the mount of the daemon before cannot be gone on with: the daemon starts anew",
+                metadata: ["error": "\(error)"])
+            context.keeper.dropAll()
+            exit(EX_TEMPFAIL)
+        }
+    }
+
+    private func mountVolume(_ root: VolumeModel.FileHandle, _ epoch: Epoch) async throws {
         let shown = context.path(of: record.name)
         try MountPoint.make(shown)
+        try await makeMount(at: shown, root: root, nil)
+        mount?.began(epoch: epoch.number)
+        keepMount()
+    }
+
+    /// Has the holder keep the mount for a later process of this daemon.
+    private func keepMount() {
+        if let mount { context.keeper.keep(id, mount) }
+    }
+
+    private func makeMount(
+        at shown: String, root: VolumeModel.FileHandle?, _ resumed: ResumedMount?
+    ) async throws {
         let (name, link, log, mounted, path) = (record.name, link, log, mounted, path)
+        let (id, keeper) = (id, context.keeper)
         let pathGuard = InstancePathGuard(self)
         let hasPath = path.isRegistered
         // States come one after the other, in their order.
@@ -180,9 +237,11 @@ extension VolumeInstance {
         let mount = try await Blocking.run {
             try VolumeMount(
                 device: path.device, path: shown, source: name, root: root, link: link,
-                pathGuard: pathGuard, hasPath: hasPath, log: log, onState: { changes.yield($0) },
+                pathGuard: pathGuard, hasPath: hasPath, log: log, resumed: resumed,
+                onState: { changes.yield($0) },
                 onEnd: { reason in
                     log.notice("the volume's mount has ended", metadata: ["reason": "\(reason)"])
+                    keeper.drop(id)
                     mounted.end()
                     changes.finish()
                 })
@@ -203,6 +262,7 @@ extension VolumeInstance {
         try MountPoint.make(path)
         try mount.move(to: path)
         MountPoint.remove(old)
+        keepMount()
         log.notice("the volume was renamed", metadata: ["path": "\(path)"])
     }
 
@@ -220,6 +280,9 @@ extension VolumeInstance {
     /// What an earlier life of this daemon left on this node goes before this one speaks (rule
     /// drained-before-rejoin).
     func drain() async {
+        // Once: later it would take away what this life shows.
+        guard !hasDrained, !isDraining else { return }
+        isDraining = true
         let shown = context.path(of: record.name)
         _ = try? await Blocking.run { MountPoint.removeLeft(shown) }
         hasDrained = true
@@ -230,7 +293,7 @@ extension VolumeInstance {
 extension NodeMessage {
     var header: MessageHeader {
         switch self {
-        case .openSession(let header), .request(let header, _, _, _), .closeSession(let header):
+        case .openSession(let header, _), .request(let header, _, _, _), .closeSession(let header):
             header
         }
     }

@@ -24,6 +24,7 @@ actor VolumeInstance {
     var isLeaving = false
     /// What an earlier life of this daemon left on this node is gone.
     var hasDrained = false
+    var isDraining = false
     /// The epoch that is being mounted.
     var startingEpoch: Epoch?
     /// Epochs of this node's that were given up, also while they were being mounted.
@@ -32,6 +33,8 @@ actor VolumeInstance {
     var unprovenEpochs: Set<Epoch> = []
     /// Those whose mount is not proven to be gone.
     var hangingEpochs: Set<Epoch> = []
+    /// What an earlier process of this daemon served, until it is gone on with.
+    var resumed: ResumedVolume?
     private var problem: String?
     private var shownState: MountState?
     /// What the last fence lacked, so that it is told once.
@@ -53,7 +56,9 @@ actor VolumeInstance {
         var log = context.log
         log[metadataKey: "volume"] = "\(snapshot.record.name)"
         self.log = log
-        link = SessionLink(log: log)
+        resumed = context.resumption?[id]
+        link = SessionLink(
+            log: log, firstSequence: resumed == nil ? 0 : BootClock.nowNanoseconds)
         path = PathKeeper(
             context: context, volume: id, device: context.ownDevice(snapshot.record.device),
             log: log)

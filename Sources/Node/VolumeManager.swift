@@ -92,9 +92,10 @@ final class VolumeManager: Sendable {
                 if let known = instances[id] { return known }
                 let new = VolumeInstance(id: id, snapshot: snapshot, context: context)
                 instances[id] = new
-                Task { await new.drain() }
                 return new
             }
+            if await instance.resumed != nil { await instance.resumeMount() }
+            if await !instance.hasDrained { Task { await instance.drain() } }
             if await !instance.update(snapshot) { isDone = false }
         }
         instances.withLock { $0 = $0.filter { present.contains($0.key) } }

@@ -24,11 +24,14 @@ public actor MachineProcess {
     /// The guest turned itself off.
     private var isGuestsWish = false
     private var isFull = false
+    /// Its supervisor is a child of this process, whose end was not taken yet.
+    private var isChild: Bool
 
     private init(
         directory: MachineRunDirectory, folder: String, processes: MachineProcesses,
-        monitor: QMPConnection
+        monitor: QMPConnection, isChild: Bool
     ) {
+        self.isChild = isChild
         self.directory = directory
         self.folder = folder
         self.processes = processes
@@ -66,7 +69,7 @@ public actor MachineProcess {
                 while: { processes.machine.isAlive })
             return MachineProcess(
                 directory: directory, folder: command.folder, processes: processes,
-                monitor: monitor)
+                monitor: monitor, isChild: true)
         } catch {
             kill(processes.machine)
             throw MachineError("\(error); \(directory.lastOutput)")
@@ -82,7 +85,7 @@ public actor MachineProcess {
         }
         return MachineProcess(
             directory: directory, folder: folder, processes: processes,
-            monitor: try await QMPConnection.connect(path: directory.monitor))
+            monitor: try await QMPConnection.connect(path: directory.monitor), isChild: false)
     }
 
     private static func spawn(_ supervisor: String, _ directory: MachineRunDirectory) throws {
@@ -148,8 +151,8 @@ public actor MachineProcess {
     /// Returns when the copy has ended: why, and whether the guest wanted it.
     public func ended() async -> (reason: String, isGuestsWish: Bool) {
         while true {
-            // Only where it was started by this process: nobody else takes its end.
-            _ = waitpid(processes.supervisor.process, nil, WNOHANG)
+            // Once: its number may be another's afterwards.
+            if isChild, waitpid(processes.supervisor.process, nil, WNOHANG) != 0 { isChild = false }
             if let end = MachineEnd(in: directory) { return describe(end) }
             if !processes.supervisor.isAlive, !processes.machine.isAlive {
                 return ("its supervisor was killed", false)
@@ -184,18 +187,44 @@ public actor MachineProcess {
 
     /// A file that it has open below a folder is gone for ever, with the mount that it was opened on.
     /// May block where such a mount hangs.
-    public nonisolated func hasLostFiles(below folder: String) -> Bool {
+    /// - Parameter isResumed: the mounts that are there are those of the last daemon.
+    public nonisolated func hasLostFiles(below folder: String, isResumed: Bool) -> Bool {
         let descriptors = "/proc/\(processes.machine.process)/fd"
         let names = (try? FileManager.default.contentsOfDirectory(atPath: descriptors)) ?? []
+        let mounts = isResumed ? Self.mountNumbers(below: folder) : []
         return names.contains { name in
             let path = descriptors + "/" + name
             guard
                 let target = try? FileManager.default.destinationOfSymbolicLink(atPath: path),
                 target.hasPrefix(folder + "/")
             else { return false }
+            // On a mount that is there it is not, and nothing need be asked of that.
+            if let mount = mountNumber(ofDescriptor: name), mounts.contains(mount) { return false }
             var found = stat()
             return stat(path, &found) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)
         }
+    }
+
+    /// proc_pid_fdinfo(5)
+    private nonisolated func mountNumber(ofDescriptor name: String) -> Int? {
+        let path = "/proc/\(processes.machine.process)/fdinfo/\(name)"
+        let text = FileManager.default.contents(atPath: path).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+        let line = text?.split(separator: "\n").first { $0.hasPrefix("mnt_id:") }
+        return line.flatMap { Int($0.dropFirst(7).trimmingCharacters(in: .whitespaces)) }
+    }
+
+    /// proc_pid_mountinfo(5)
+    private static func mountNumbers(below folder: String) -> Set<Int> {
+        let text = FileManager.default.contents(atPath: "/proc/self/mountinfo") ?? Data()
+        let lines = String(decoding: text, as: UTF8.self).split(separator: "\n")
+        return Set(
+            lines.compactMap { line in
+                let fields = line.split(separator: " ")
+                guard fields.count > 4, fields[4].hasPrefix(folder + "/") else { return nil }
+                return Int(fields[0])
+            })
     }
 
     // MARK: What it does

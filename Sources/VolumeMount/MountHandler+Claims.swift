@@ -46,6 +46,7 @@ extension MountHandler {
             state.lostOpens += state.opens.count
             state.opens = [:]
             state.heldLocks.removeAll()
+            state.loseRecords()
             return state.filter.loseEverything()
         }
         log.error(
@@ -57,13 +58,18 @@ extension MountHandler {
     }
 
     /// For good: the file's opens answer EIO.
-    private func lose(_ handle: FileHandle, _ what: String, _ error: ErrorCode) {
+    func lose(_ handle: FileHandle, _ what: String, _ error: ErrorCode) {
         let opens = state.withLock { state in
             guard let file = state.filter.index(of: handle) else { return 0 }
             state.filter.lose(file)
             let opens = state.opens.filter { $0.value == handle }
-            for open in opens.keys { state.opens[open] = nil }
+            for open in opens.keys {
+                state.opens[open] = nil
+                if let slot = state.openRecords[open] { state.ledger.lose(slot) }
+            }
+            state.ledger.remove(state.growthRecords.removeValue(forKey: file))
             state.heldLocks.releaseFile(handle)
+            state.noteLocks(of: handle)
             state.lostOpens += opens.count
             return opens.count
         }

@@ -155,9 +155,12 @@ extension MountHandler.State {
 
     /// Takes a direct I/O out of the books; its number may be another's at once.
     mutating func close(_ index: Int, succeeded: Bool, _ now: UInt64) -> [TicketAnswer] {
+        let file = direct[index].file
         direct[index].request = .none
         let ended = filter.ended(
             DirectToken(number: Int32(index)), succeeded: succeeded, nowNanoseconds: now)
+        // Before the write is answered: what is not noted then is lost with this process.
+        if filter.holdsGrowth(file) { noteGrowth(of: file) }
         return takeTickets(ended)
     }
 }

@@ -15,6 +15,7 @@ extension MountHandler {
     func newOpen() -> OpenID {
         state.withLock { state in
             state.lastOpen += 1
+            state.ledger.lastOpen = state.lastOpen
             return OpenID(state.lastOpen)
         }
     }
@@ -26,7 +27,10 @@ extension MountHandler {
     func begin(_ handle: FileHandle, _ open: OpenID) -> FileIndex {
         state.withLock { state in
             state.opens[open] = handle
-            return state.filter.open(handle)
+            let file = state.filter.open(handle)
+            state.openRecords[open] = state.ledger.add(
+                .open(open, handle, index: file.number, isLost: false))
+            return file
         }
     }
 
@@ -70,6 +74,13 @@ extension MountHandler {
     }
 
     func release(_ handle: FileHandle, _ openHandle: UInt64, _ reply: FUSEReplyPort) async {
+        let open = OpenID(openHandle >> 32)
+        guard state.withLock({ $0.openRecords[open] != nil }) else {
+            // The process before had closed it, and had not told the kernel; nor, perhaps, the coordinator.
+            _ = await ask(.release(handle, open, WriteReport()))
+            reply.ok()
+            return
+        }
         await close(handle, FileIndex(handle: openHandle), OpenID(openHandle >> 32))
         reply.ok()
     }
@@ -93,6 +104,7 @@ extension MountHandler {
         let error = await report(file)
         let mayHoldLocks = state.withLock { state in
             state.heldLocks.releaseOwner(handle, owner: owner)
+            state.noteLocks(of: handle)
             return state.lockedFiles.contains(handle)
         }
         if mayHoldLocks {

@@ -68,8 +68,11 @@ extension MountHandler {
         let answer = await ask(.layoutGrow(handle, range))
         guard case .growth(let grant) = answer.result else { return false }
         return state.withLock { state in
-            state.coordinatorGeneration == generation
-                && state.filter.apply(grant, to: file, asGrowth: true, request: request)
+            guard state.coordinatorGeneration == generation,
+                state.filter.apply(grant, to: file, asGrowth: true, request: request)
+            else { return false }
+            state.noteGrowth(of: file)
+            return true
         }
     }
 
@@ -136,7 +139,10 @@ extension MountHandler {
         }
         if report.isEmpty { return nil }
         let answer = await ask(.layoutReturn(handle, ByteRange(start: 0, end: 0), report))
-        state.withLock { $0.filter.growthReturned(file) }
+        state.withLock { state in
+            state.filter.growthReturned(file)
+            state.noteGrowth(of: file)
+        }
         if case .failed(let error) = answer.result { return error }
         return nil
     }

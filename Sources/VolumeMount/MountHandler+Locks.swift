@@ -49,7 +49,10 @@ extension MountHandler {
             }
             if waits { state.withLock { $0.lockWaits[unique] = nil } }
             if case .failed(let error) = answer.result {
-                state.withLock { $0.heldLocks.refused(request) }
+                state.withLock { state in
+                    state.heldLocks.refused(request)
+                    state.noteLocks(of: handle)
+                }
                 reply.error(error)
                 return
             }
@@ -57,6 +60,7 @@ extension MountHandler {
                 // Else the answer crossed a change of coordinator, and the new one is asked again.
                 guard state.coordinatorGeneration == generation else { return false }
                 state.heldLocks.granted(request)
+                state.noteLocks(of: handle)
                 return true
             }
             if isKnown { break }

@@ -162,6 +162,7 @@ extension MountHandler {
                 !state.lockedFiles.contains(handle)
             else { return false }
             state.heldLocks.releaseOwner(handle, owner: owner)
+            state.noteLocks(of: handle)
             return true
         }
         if isDone { reply.ok() }
@@ -173,7 +174,9 @@ extension MountHandler {
     ) -> Bool {
         let (file, open) = (FileIndex(handle: openHandle), OpenID(openHandle >> 32))
         let report: WriteReport? = state.withLock { state in
-            guard state.hasNothingToTell(file, handle) else { return nil }
+            guard state.openRecords[open] != nil, state.hasNothingToTell(file, handle) else {
+                return nil
+            }
             return state.close(handle, file, open)
         }
         guard let report else { return false }
@@ -202,9 +205,12 @@ extension MountHandler.State {
         _ handle: FileHandle, _ file: FileIndex, _ open: OpenID
     ) -> WriteReport {
         opens[open] = nil
+        ledger.remove(openRecords.removeValue(forKey: open))
         heldLocks.releaseOpen(handle, open)
+        noteLocks(of: handle)
         let report = filter.close(file)
         if filter.index(of: handle) == nil {
+            ledger.remove(growthRecords.removeValue(forKey: file))
             lockedFiles.remove(handle)
             growthAheadBytes[file] = nil
         }

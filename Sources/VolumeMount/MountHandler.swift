@@ -58,6 +58,12 @@ final class MountHandler: FUSEHandler {
         var lastOpen: UInt64 = 0
         /// What this node has open, to be told to the next coordinator.
         var opens: [OpenID: FileHandle] = [:]
+        /// What is noted of all this for a later process, and where.
+        let ledger: MountLedger
+        /// Every open that the kernel knows of, also those that are lost.
+        var openRecords: [OpenID: MountLedger.Slot] = [:]
+        var lockRecords: [FileHandle: [MountLedger.Slot]] = [:]
+        var growthRecords: [FileIndex: MountLedger.Slot] = [:]
         /// What open directories were told ahead, by the open's number.
         var directories: [UInt64: DirectoryPiece] = [:]
         /// SETLKW requests that wait, by the kernel's number.
@@ -69,7 +75,8 @@ final class MountHandler: FUSEHandler {
         /// How far a file's last growth reached beyond what was asked, for the next one.
         var growthAheadBytes: [FileIndex: UInt64] = [:]
 
-        init(rules: SafetyRules, lun: LUNPath?) {
+        init(rules: SafetyRules, lun: LUNPath?, ledger: MountLedger) {
+            self.ledger = ledger
             filter = FilterCore(rules: rules)
             path = PathCore(rules: rules)
             self.lun = lun
@@ -90,13 +97,17 @@ final class MountHandler: FUSEHandler {
     let onEnd: @Sendable (FUSEEndReason) -> Void
 
     init(
-        root: FileHandle, link: any CoordinatorLink, device: String, lun: LUNPath?,
+        root: FileHandle, ledger: MountLedger, isResuming: Bool,
+        link: any CoordinatorLink, device: String, lun: LUNPath?,
         pathGuard: any PathGuard, rules: SafetyRules, log: Logger,
         onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (FUSEEndReason) -> Void
     ) {
-        state = Lock(State(rules: rules, lun: lun))
-        nodes = NodeTable(root: root)
+        let records = isResuming ? ledger.records : []
+        var state = State(rules: rules, lun: lun, ledger: ledger)
+        state.resume(records)
+        self.state = Lock(state)
+        nodes = NodeTable(root: root, ledger: ledger, resumed: records)
         self.link = link
         self.device = device
         self.pathGuard = pathGuard

@@ -6,6 +6,8 @@ final class NodeTable: Sendable {
     private struct Entry {
         var handle: FileHandle
         var lookups: UInt64
+        /// The root's is nobody's to strike out.
+        var record = MountLedger.Slot.none
         /// Of directories: what is still told of one that was removed while in use here.
         var lastAttributes: FileAttributes?
     }
@@ -17,12 +19,25 @@ final class NodeTable: Sendable {
     }
 
     private let state: Lock<State>
+    private let ledger: MountLedger
     static let root: UInt64 = 1
 
-    init(root: FileHandle) {
+    /// - Parameter resumed: what the kernel knows from an earlier process.
+    init(
+        root: FileHandle, ledger: MountLedger,
+        resumed: [(slot: MountLedger.Slot, record: MountLedger.Record)] = []
+    ) {
+        self.ledger = ledger
         var state = State()
         state.entries[Self.root] = Entry(handle: root, lookups: 1)
         state.numbers[root] = Self.root
+        if resumed.isEmpty { _ = ledger.add(.node(Self.root, root, lookups: 1)) }
+        for (slot, record) in resumed {
+            guard case .node(let number, let handle, let lookups) = record else { continue }
+            state.entries[number] = Entry(handle: handle, lookups: lookups, record: slot)
+            state.numbers[handle] = number
+            state.last = max(state.last, number)
+        }
         self.state = Lock(state)
     }
 
@@ -30,11 +45,15 @@ final class NodeTable: Sendable {
     func lookUp(_ handle: FileHandle) -> UInt64 {
         state.withLock { state in
             if let number = state.numbers[handle] {
-                state.entries[number]?.lookups += 1
+                guard var entry = state.entries[number] else { return number }
+                entry.lookups += 1
+                ledger.set(lookups: entry.lookups, of: entry.record)
+                state.entries[number] = entry
                 return number
             }
             state.last += 1
-            state.entries[state.last] = Entry(handle: handle, lookups: 1)
+            let record = ledger.add(.node(state.last, handle, lookups: 1))
+            state.entries[state.last] = Entry(handle: handle, lookups: 1, record: record)
             state.numbers[handle] = state.last
             return state.last
         }
@@ -69,8 +88,10 @@ final class NodeTable: Sendable {
             guard var entry = state.entries[number] else { return }
             if entry.lookups > count {
                 entry.lookups -= count
+                ledger.set(lookups: entry.lookups, of: entry.record)
                 state.entries[number] = entry
             } else {
+                ledger.remove(entry.record)
                 state.entries[number] = nil
                 state.numbers[entry.handle] = nil
             }

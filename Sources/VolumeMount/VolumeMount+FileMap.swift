@@ -41,10 +41,7 @@ extension MountHandler {
         guard let attributes, attributes.kind == .regular else {
             throw attributes?.kind == .directory || path.isEmpty ? .isDirectory : .invalid
         }
-        let open = state.withLock { state in
-            state.lastOpen += 1
-            return OpenID(state.lastOpen)
-        }
+        let open = newOpen()
         if case .failed(let error) = await link.call(.open(handle, open)).result { throw error }
         let pages: Result<([Extent], UInt64?), ErrorCode> = await mapPages(
             handle, offset, maximumExtents)

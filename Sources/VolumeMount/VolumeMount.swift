@@ -3,6 +3,7 @@ import FUSE
 import FilterCore
 import Glibc
 import Logging
+import Synchronization
 import VolumeModel
 import VolumeProtocol
 
@@ -10,6 +11,9 @@ import VolumeProtocol
 /// them.
 public final class VolumeMount: Sendable {
     let handler: MountHandler
+    private let ledger: MountLedger
+    /// What an earlier process held has not been given back yet.
+    private let isResuming: Mutex<Bool>
     private let mount: FUSEMount<MountHandler>
     private let watch: LUNWatch
 
@@ -22,10 +26,14 @@ public final class VolumeMount: Sendable {
     ///   - hasPath: the path may be used at once; else the `pathGuard` has to restore it first.
     ///   - onState: called with every change of ``accessState``, in their order; must not block.
     ///   - onEnd: called once when the mount is over, whoever ended it.
+    ///   - root: not needed where a mount is gone on with.
+    ///   - resumed: go on with what an earlier process of this node served, whose I/O has ended; its
+    ///     `path` then counts.
     public init(
-        device: String, path: String, source: String, root: FileHandle,
+        device: String, path: String, source: String, root: FileHandle?,
         link: any CoordinatorLink, pathGuard: any PathGuard, hasPath: Bool = true,
-        rules: SafetyRules = .all, log: Logger, onState: @escaping @Sendable (MountState) -> Void,
+        rules: SafetyRules = .all, log: Logger, resumed: ResumedMount? = nil,
+        onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (String) -> Void
     ) throws {
         let descriptor = hasPath ? open(device, O_RDWR | covol_o_direct | O_CLOEXEC) : -1
@@ -34,16 +42,34 @@ public final class VolumeMount: Sendable {
                 "the LUN cannot be opened for direct I/O; check that this node has a path to it",
                 metadata: ["device": "\(device)", "error": "\(String(cString: strerror(errno)))"])
         }
+        let shownRoot: FileHandle
+        do {
+            ledger = try resumed.map { try MountLedger(adopting: $0.ledger) } ?? MountLedger()
+            guard let root = root ?? ledger.root else { throw ErrorCode.invalid }
+            shownRoot = root
+        } catch {
+            resumed?.closeDescriptors()
+            if descriptor >= 0 { close(descriptor) }
+            throw error
+        }
+        isResuming = Mutex(resumed != nil)
         handler = MountHandler(
-            root: root, link: link, device: device,
+            root: shownRoot, ledger: ledger, isResuming: resumed != nil, link: link,
+            device: device,
             lun: descriptor < 0 ? nil : LUNPath(descriptor: descriptor),
             pathGuard: pathGuard, rules: rules, log: log, onState: onState,
             onEnd: { onEnd("\($0)") })
         watch = try MountHandler.watch(handler)
         do {
-            mount = try FUSEMount.mount(
-                at: path, options: FUSEMountOptions(sourceName: source), handler: handler,
-                logger: log)
+            let options = FUSEMountOptions(sourceName: source)
+            if let resumed {
+                mount = try FUSEMount.adopt(
+                    resumed.state, descriptors: resumed.descriptors, options: options,
+                    handler: handler, logger: log)
+            } else {
+                mount = try FUSEMount.mount(
+                    at: path, options: options, handler: handler, logger: log)
+            }
         } catch {
             watch.cancel()
             throw error
@@ -124,8 +150,31 @@ public final class VolumeMount: Sendable {
 
     /// Tells a new coordinator what this node holds, through a link that fails with ENOTCONN once that
     /// coordinator is no more. False: it was lost meanwhile, and the next one has to be told anew.
-    public func join(through link: any CoordinatorLink) async -> Bool {
-        await handler.joinCoordinator(through: link)
+    public func join(epoch: UInt64, through link: any CoordinatorLink) async -> Bool {
+        let isResuming = isResuming.withLock { $0 }
+        if isResuming {
+            let isSame = ledger.sessionEpoch == epoch
+            handler.state.withLock { $0.isBetweenCoordinators = !isSame }
+        }
+        guard await handler.joinCoordinator(through: link) else { return false }
+        if isResuming {
+            guard await handler.returnResumed(through: link) else { return false }
+            self.isResuming.withLock { $0 = false }
+        }
+        ledger.sessionEpoch = epoch
+        return true
+    }
+
+    /// It was made in a session with this epoch's coordinator.
+    public func began(epoch: UInt64) { ledger.sessionEpoch = epoch }
+
+    /// What another process needs to go on with the mount, its descriptors borrowed: those of the FUSE
+    /// connection, and the ledger's file as the last. Nil where the kernel cannot.
+    public func withHandover<Value>(_ body: (FUSEMountState, [Int32]) -> Value) -> Value? {
+        guard let state = mount.state else { return nil }
+        return mount.withDescriptors { descriptors in
+            descriptors.isEmpty ? nil : body(state, descriptors + [ledger.file])
+        }
     }
 
     /// This node was fenced while it lived: what was open answers EIO from now on. Returns when none
@@ -163,4 +212,25 @@ public final class VolumeMount: Sendable {
 
     /// The number under /sys/fs/fuse/connections.
     public var connectionID: UInt32 { mount.connectionID }
+}
+
+/// A mount of an earlier process of this node, with the descriptors that it had. They become the
+/// mount's that goes on with it.
+public struct ResumedMount: Sendable {
+    var state: FUSEMountState
+    var descriptors: [Int32]
+    var ledger: Int32
+
+    /// - Parameter descriptors: those of ``VolumeMount/withHandover(_:)``, in their order.
+    public init?(state: FUSEMountState, descriptors: [Int32]) {
+        guard let ledger = descriptors.last, descriptors.count > 1 else { return nil }
+        self.state = state
+        self.descriptors = Array(descriptors.dropLast())
+        self.ledger = ledger
+    }
+
+    /// Where it is mounted.
+    public var path: String { state.path }
+
+    func closeDescriptors() { for descriptor in descriptors { close(descriptor) } }
 }

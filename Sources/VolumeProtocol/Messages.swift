@@ -45,7 +45,9 @@ public struct MessageHeader: Hashable, Sendable {
 /// A node to a coordinator.
 public enum NodeMessage: Hashable, Sendable {
     /// Opens the session of this node's incarnation with this epoch's coordinator.
-    case openSession(MessageHeader)
+    /// Requests of this session with smaller numbers than `firstSequence` were a process's before, which
+    /// has ended: what is left of them on the way is not to be done any more.
+    case openSession(MessageHeader, firstSequence: UInt64)
     /// `sequence` numbers an incarnation's requests on a volume from 1, over all epochs; a repeated
     /// request keeps its number. An operation with ``Operation/needsSlot`` has one of the session's
     /// slots, which carries one request at a time: the next one on it says that the answer to the

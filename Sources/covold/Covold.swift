@@ -15,7 +15,9 @@ struct Covold: AsyncParsableCommand {
             and takes orders from covol(8) over a Unix socket. It needs root.
 
             It ends in order on SIGTERM and SIGINT: volumes are unmounted and their coordinators \
-            hand over.
+            hand over. On SIGHUP it ends at once and leaves everything to the next daemon, perhaps \
+            of a newer version: files that are open stay open, virtual machines run on, and their \
+            I/O waits until that one is there, for a minute at most.
 
             The configuration is one JSON file:
 
@@ -25,10 +27,15 @@ struct Covold: AsyncParsableCommand {
             See docs/operations.md for every key.
             """)
 
+    /// Not a success: a service manager starts the next daemon.
+    private static let leftToTheNext: Int32 = 75
+
     @Option(help: "The node's configuration.")
     var config = "/etc/covolume/covold.json"
 
     func run() async throws {
+        // A program that ends before it has read what it was given is an error of one order, not ours.
+        signal(SIGPIPE, SIG_IGN)
         let configuration: NodeConfiguration
         do {
             configuration = try NodeConfiguration.load(config)
@@ -47,6 +54,14 @@ struct Covold: AsyncParsableCommand {
             return handler
         }
         let log = Logger(label: "covold")
+        let leave = DispatchSource.makeSignalSource(signal: SIGHUP)
+        signal(SIGHUP, SIG_IGN)
+        leave.setEventHandler {
+            log.notice("the daemon leaves what it serves to the next one")
+            // As suddenly as a crash: the next daemon knows one case only.
+            _exit(Self.leftToTheNext)
+        }
+        leave.resume()
         do {
             try await NodeDaemon(configuration: configuration, log: log).run()
         } catch {

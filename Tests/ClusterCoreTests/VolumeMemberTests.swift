@@ -237,6 +237,52 @@ import VolumeModel
         #expect(fixture.members["a"]?.sessionEpoch == Epoch(1))
     }
 
+    /// Another process of the same life: nobody is fenced and nothing is attached anew. What it
+    /// coordinated is over, and said to be.
+    @Test func aLifeGoesOnInAnotherProcess() {
+        for (name, epoch) in [("a", Epoch(1)), ("b", nil)] as [(String, Epoch?)] {
+            var fixture = MemberFixture(["a", "b"])
+            fixture.start(owner: "a")
+            let attachments = fixture.records.attachments
+            fixture.members[name] = VolumeMember(me: fixture.identity(name))
+            fixture.send(.resumed(over: epoch), to: name)
+            fixture.send(.lease(isValid: true), to: name)
+            fixture.send(.records(fixture.records), to: name)
+            let expected: [VolumeMemberAction] =
+                epoch.map { [.resign($0, .released), .openSession($0, fixture.identity("a"))] }
+                ?? [.openSession(Epoch(1), fixture.identity("a"))]
+            #expect(fixture.open.map(\.action) == expected)
+            // There is no coordinator here any more to open a session with.
+            fixture.open.removeAll {
+                if case .openSession = $0.action { epoch != nil } else { false }
+            }
+            if let epoch { fixture.send(.sessionOpened(epoch, false), to: name) }
+            fixture.settle()
+            for _ in 0..<4 {
+                fixture.pass(seconds: 4)
+                fixture.settle()
+            }
+            #expect(fixture.records.attachments == attachments)
+            #expect(fixture.records.owner?.phase == .serving)
+            #expect(fixture.records.owner?.epoch == Epoch(epoch == nil ? 1 : 2))
+            for (_, member) in fixture.members {
+                #expect(member.sessionEpoch == fixture.records.owner?.epoch)
+            }
+        }
+    }
+
+    /// It was fenced while it had no process: everything that was open is lost.
+    @Test func aLifeThatWasFencedDoesNotGoOn() {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "b")
+        fixture.members["a"] = VolumeMember(me: fixture.identity("a"))
+        fixture.send(.resumed(over: nil), to: "a")
+        fixture.records.attachments["a"] = nil
+        fixture.send(.lease(isValid: true), to: "a")
+        fixture.send(.records(fixture.records), to: "a")
+        #expect(fixture.open.map(\.action) == [.loseEverything])
+    }
+
     @Test func aWholeClusterStartsAgain() {
         var fixture = MemberFixture(["a", "b"])
         fixture.start(owner: "a")

@@ -31,6 +31,35 @@ import VolumeModel
         #expect(memcmp(buffer.baseAddress!, buffer.baseAddress! + 4096, 4096) == 0)
     }
 
+    /// The same through registered memory; what lies outside of it is refused, not written elsewhere.
+    @Test func readsAndWritesThroughRegisteredBuffers() throws {
+        let ring = try IORing(entries: 4, completions: 8)
+        let descriptor = covol_memfd("covol-ring-test")
+        try #require(descriptor >= 0)
+        defer { close(descriptor) }
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 12288, alignment: 4096)
+        defer { buffer.deallocate() }
+        for index in 0..<12288 { buffer[index] = UInt8(truncatingIfNeeded: index &* 11) }
+        let start = buffer.baseAddress!
+        try ring.registerBuffers([
+            iovec(iov_base: start, iov_len: 4096), iovec(iov_base: start + 4096, iov_len: 4096),
+        ])
+        ring.queueWrite(
+            descriptor: descriptor, from: start, lengthBytes: 4096, offsetBytes: 0, registered: 0,
+            dsync: false, userData: 1)
+        #expect(try one(ring).result == 4096)
+        ring.queueRead(
+            descriptor: descriptor, into: start + 4096, lengthBytes: 4096, offsetBytes: 0,
+            registered: 1, userData: 2)
+        #expect(try one(ring).result == 4096)
+        #expect(memcmp(start, start + 4096, 4096) == 0)
+        ring.queueRead(
+            descriptor: descriptor, into: start + 8192, lengthBytes: 4096, offsetBytes: 0,
+            registered: 1, userData: 3)
+        #expect(try one(ring).error == ErrorCode(14))
+        #expect(throws: ErrorCode.self) { try ring.registerBuffers([]) }
+    }
+
     @Test func reportsTheErrorOfAnOperation() throws {
         let ring = try IORing(entries: 4, completions: 8)
         ring.queueFlush(descriptor: -1, userData: 9)

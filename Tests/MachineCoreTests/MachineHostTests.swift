@@ -54,6 +54,15 @@ private struct Pair {
         return isCurrent
     }
 
+    /// Running on node1, and being sent to node2.
+    mutating func beginMigration() throws {
+        run()
+        try change { try $0.migrate(to: "node2") }
+        expect(.receive(2), "node2")
+        change { $0.arrival = "node2:9" }
+        expect(.send(1, to: "node2", at: "node2:9"), "node1")
+    }
+
     mutating func expectNothing(_ node: String) { #expect(actions[node] ?? [] == []) }
 
     /// Placed on node1 and running there.
@@ -67,8 +76,9 @@ private struct Pair {
 }
 
 @Suite struct MachineHostTests {
-    @Test func itRunsOnlyOnceTheRecordSaysSo() {
-        var pair = Pair()
+    /// Rule machine-once, and its control: without it the copy runs all the same.
+    @Test(arguments: [true, false]) func itRunsOnlyOnceTheRecordSaysSo(withRule: Bool) {
+        var pair = Pair(rules: withRule ? .all : .all.subtracting(.machineOnce))
         pair.change { $0.assign(to: "node1") }
         pair.expect(.launch(1, isRestoring: false), "node1")
         pair.send(.launched(1), "node1")
@@ -78,6 +88,8 @@ private struct Pair {
         #expect(pair.record != seen)
         let isWritten = pair.write("node1")
         #expect(!isWritten)
+        #expect(pair.actions["node1"]?.contains(.resume(1)) == !withRule)
+        guard withRule else { return }
         pair.expect(.kill, "node1")
         pair.expectNothing("node1")
     }
@@ -134,11 +146,7 @@ private struct Pair {
     /// The source is quicker than the target to notice that all is there.
     @Test func aHandOverBeforeTheArrivalWaitsForIt() throws {
         var pair = Pair()
-        pair.run()
-        try pair.change { try $0.migrate(to: "node2") }
-        pair.expect(.receive(2), "node2")
-        pair.change { $0.arrival = "node2:9" }
-        pair.expect(.send(1, to: "node2", at: "node2:9"), "node1")
+        try pair.beginMigration()
         pair.send(.sent(1, .completed), "node1")
         pair.write("node1")
         pair.expectNothing("node2")
@@ -150,11 +158,7 @@ private struct Pair {
     /// Also where the target has all of it already.
     @Test func aBrokenMigrationStaysAtItsSource() throws {
         var pair = Pair()
-        pair.run()
-        try pair.change { try $0.migrate(to: "node2") }
-        pair.expect(.receive(2), "node2")
-        pair.change { $0.arrival = "node2:9" }
-        pair.expect(.send(1, to: "node2", at: "node2:9"), "node1")
+        try pair.beginMigration()
         pair.send(.arrived(2), "node2")
         pair.send(.sent(1, .failed("the stream broke")), "node1")
         pair.write("node1")
@@ -166,11 +170,7 @@ private struct Pair {
 
     @Test func aCancelledMigrationEndsTheStream() throws {
         var pair = Pair()
-        pair.run()
-        try pair.change { try $0.migrate(to: "node2") }
-        pair.expect(.receive(2), "node2")
-        pair.change { $0.arrival = "node2:9" }
-        pair.expect(.send(1, to: "node2", at: "node2:9"), "node1")
+        try pair.beginMigration()
         try pair.change { try $0.cancelMigration() }
         pair.expect(.cancel(1), "node1")
         pair.expect(.kill, "node2")

@@ -1,5 +1,6 @@
 import MachineCore
 import Testing
+import VolumeModel
 
 @Suite struct SchedulerTests {
     private func machine(
@@ -107,6 +108,11 @@ import Testing
         let fenced = node(isMember: false, attachments: [])
         #expect(
             decisions(["node1": fenced, "node2": node()], [lost]) == [.place("a", on: "node2")])
+        // The control: without the rule it does not wait.
+        let hasty = MachineScheduler(
+            nodes: ["node1": gone, "node2": node()], machines: ["a": lost], nowSeconds: 0,
+            rules: .all.subtracting(.machineOnce))
+        #expect(hasty.decisions() == [.place("a", on: "node2")])
         let returned = node(attachments: [])
         #expect(decisions(["node1": returned, "node2": node()], [lost]).isEmpty)
     }

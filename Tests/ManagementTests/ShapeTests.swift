@@ -50,7 +50,8 @@ struct ShapeTests {
             ClusterEventKind.allCases.map(\.rawValue) == [
                 "node-joined", "node-left", "node-lost", "node-forgotten", "fenced",
                 "fence-failed", "coordinator-moved", "coordinator-lost", "coordinator-took-over",
-                "failover-waits", "redirected", "direct", "opens-lost", "path-lost", "path-back",
+                "failover-waits", "redirected", "direct", "opens-lost", "mount-resumed",
+                "path-lost", "path-back",
                 "volume-added", "volume-removed", "volume-renamed", "volume-changed",
                 "machine-runs", "machine-moved", "machine-restarted", "machine-failed",
                 "machine-halted", "machine-resumed", "node-drained", "node-resumed", "store-lost",

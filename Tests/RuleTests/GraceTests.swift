@@ -264,6 +264,59 @@ extension RealVolumes {
             }
         }
 
+        /// Another process goes on with a node's session: what the one before still has on its way is not
+        /// done any more, what it had begun comes to its end first, and what the session holds stays.
+        @Test func aSessionGoesOnInAnotherProcess() async throws {
+            try await CrashFixture.run(.xfs) { fixture in
+                let node = PersistentNode("node1")
+                let silent = NodeIdentity(name: "node2", incarnation: Incarnation(1))
+                try await fixture.life(crashes: false) { coordinator, _ in
+                    _ = try await node.join(coordinator)
+                    let file = try await Self.create("file", coordinator, node, OpenID(1))
+                    coordinator.openSession(silent, port: SilentPort())
+                    func ask(
+                        _ sequence: UInt64, _ operation: VolumeProtocol.Operation,
+                        _ identity: NodeIdentity = silent
+                    ) async throws -> OperationResult {
+                        try await coordinator.request(
+                            identity, sequence: sequence,
+                            slot: operation.needsSlot ? 0 : Operation.noSlot, operation
+                        ).result
+                    }
+                    _ = try await ask(1, .reclaimed)
+                    _ = try await ask(2, .open(file, OpenID(1)))
+                    _ = try await ask(3, .layoutGrow(file, Self.range(64)))
+                    // node1 changes the size, and so waits for what node2 does not give back; a second
+                    // order, of node2's, waits behind it.
+                    let change = Task { try await Self.size(node, file) }
+                    while coordinator.overdueSessions(nanoseconds: 0).isEmpty {
+                        try await Task.sleep(for: .milliseconds(2))
+                    }
+                    let begun = Task { try await ask(4, .synchronize(file)) }
+                    try await Task.sleep(for: .milliseconds(50))
+                    coordinator.beginAnew(silent, firstSequence: 1000)
+                    #expect(!coordinator.isSettled(silent))
+                    coordinator.openSession(silent, port: node)
+                    await #expect(throws: Refusal.noSession) { try await ask(5, .statistics) }
+                    #expect(coordinator.isSettled(node.identity))
+                    // The new process answers what is asked.
+                    _ = try await change.value
+                    _ = try await begun.value
+                    #expect(coordinator.isSettled(silent))
+                    guard case .statistics = try await ask(1000, .statistics) else {
+                        Issue.record("the new process is not served")
+                        return
+                    }
+                    // It has the file open still.
+                    let kept = try await ask(1001, .layoutReturn(file, .everything, WriteReport()))
+                    #expect(kept == .done)
+                    coordinator.endSession(silent)
+                    #expect(coordinator.isSettled(silent))
+                    coordinator.endSession(node.identity)
+                }
+            }
+        }
+
         /// Takes every question, and answers none.
         private final class SilentPort: NodePort {
             func recall(

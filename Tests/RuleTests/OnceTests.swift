@@ -190,6 +190,36 @@ extension RealVolumes {
                 #expect(failures.withLock { $0 } == 1)
             }
         }
+
+        /// The kernel calls a handle stale when its inode cannot be read: only where the volume still
+        /// takes writes is that the answer.
+        @Test(arguments: FileSystemKind.allCases) func staleOnlyWhereTheVolumeLives(
+            _ kind: FileSystemKind
+        ) async throws {
+            try await CrashFixture.run(kind) { fixture in
+                let node = PersistentNode("node1")
+                try await fixture.life(crashes: false) { coordinator, volume in
+                    _ = try await node.join(coordinator)
+                    let name = NameInDirectory(
+                        parent: coordinator.root.handle, name: Array("gone".utf8))
+                    let creator = VolumeProtocol.Creator(userID: 0, groupID: 0, umask: 0)
+                    guard
+                        case .entry(let file) = await node.call(
+                            .makeDirectory(name, mode: 0o755, creator))
+                    else {
+                        Issue.record("not made")
+                        return
+                    }
+                    #expect(await node.call(.removeDirectory(name)) == .done)
+                    #expect(await node.call(.attributes(file.handle)) == .failed(.stale))
+                    try volume.shutdown(.noLogFlush)
+                    await #expect(throws: Refusal.notCoordinator) {
+                        try await coordinator.request(
+                            node.identity, sequence: node.nextSequence(), .attributes(file.handle))
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -37,8 +37,9 @@ struct CoordinatorChangeTests {
         try await Task.sleep(for: .milliseconds(200))
         #expect(waiting.value == nil, "unmapped: the coordinator is asked")
         #expect(coordinator.operations.count == before)
-        #expect(await volume.join(through: ReclaimLink(coordinator, fails: true)) == false)
-        #expect(await volume.join(through: ReclaimLink(coordinator)))
+        #expect(
+            await volume.join(epoch: 1, through: ReclaimLink(coordinator, fails: true)) == false)
+        #expect(await volume.join(epoch: 1, through: ReclaimLink(coordinator)))
         let told = Array(coordinator.operations[before...])
         #expect(told.filter(\.isOpen).count == 2)
         #expect(
@@ -83,7 +84,7 @@ struct CoordinatorChangeTests {
         #expect(volume.counts.directReads == 0)
         #expect(volume.counts.redirectedReads == 1)
         let before = coordinator.operations.count
-        #expect(await volume.join(through: ReclaimLink(coordinator)))
+        #expect(await volume.join(epoch: 1, through: ReclaimLink(coordinator)))
         let told = coordinator.operations[before...]
         #expect(told.contains { $0.isOpen } && !told.contains { $0.isReclaimLayout })
         await fixture.close(file)
@@ -103,7 +104,7 @@ struct CoordinatorChangeTests {
         await volume.leave()
         #expect(await fixture.write(file, 2, at: 131072).wait(seconds: 1) == 0, "still its own")
         let before = coordinator.operations.count
-        #expect(await volume.join(through: ReclaimLink(coordinator)))
+        #expect(await volume.join(epoch: 1, through: ReclaimLink(coordinator)))
         let claim = coordinator.operations[before...].compactMap { operation -> GrowthClaim? in
             guard case .reclaimLayout(_, _, let growth) = operation else { return nil }
             return growth
@@ -126,7 +127,7 @@ struct CoordinatorChangeTests {
         #expect(await fixture.write(other, 1).wait() == 0)
         coordinator.state.withLock { $0.refused = [1] }
         await volume.leave()
-        #expect(await volume.join(through: ReclaimLink(coordinator)))
+        #expect(await volume.join(epoch: 1, through: ReclaimLink(coordinator)))
         coordinator.state.withLock { $0.refused = [] }
         #expect(await fixture.read(file).wait() == -EIO)
         #expect(await fixture.write(file, 2).wait() == EIO)
@@ -158,7 +159,7 @@ struct CoordinatorChangeTests {
         await losing.value
         #expect(await write.wait() == EIO)
         #expect(await fixture.read(file).wait() == -EIO)
-        #expect(await volume.join(through: ReclaimLink(fixture.coordinator)))
+        #expect(await volume.join(epoch: 1, through: ReclaimLink(fixture.coordinator)))
         let told = Array(fixture.coordinator.operations[before...])
         #expect(told == [.reclaimed])
         let again = try await fixture.open("a")
@@ -185,7 +186,7 @@ struct CoordinatorChangeTests {
         #expect(await fixture.write(file, 2).wait(seconds: 2) == 0)
         #expect(await fixture.read(file).wait(seconds: 2) == 2)
         #expect(early.allSatisfy { $0.value == nil } && late.allSatisfy { $0.value == nil })
-        #expect(await volume.join(through: ReclaimLink(coordinator)))
+        #expect(await volume.join(epoch: 1, through: ReclaimLink(coordinator)))
         coordinator.state.withLock { $0.isAway = false }
         for read in early { #expect(await read.wait() != -EIO) }
         for write in late { #expect(await write.wait() == 0) }

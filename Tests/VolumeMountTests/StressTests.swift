@@ -89,7 +89,7 @@ struct StressTests {
                 await volume.leave()
                 try await Task.sleep(for: .milliseconds(100))
                 let link = ReclaimLink(coordinator)
-                #expect(await volume.join(through: link))
+                #expect(await volume.join(epoch: 1, through: link))
                 coordinator.state.withLock { $0.isAway = false }
             case 6:
                 let file = FakeCoordinator.handle(UInt8.random(in: 1...2, using: &random))

@@ -100,7 +100,7 @@ import VolumeModel
     }
 
     @Test func otherVersionsAndSizes() {
-        var bytes = NodeMessage.openSession(WireSamples.header).encoded()
+        var bytes = NodeMessage.openSession(WireSamples.header, firstSequence: 7).encoded()
         bytes[0] = WireFormat.version + 1
         #expect(throws: DecodingFailure.version(WireFormat.version + 1)) {
             try NodeMessage(encoded: bytes)

@@ -170,7 +170,7 @@ enum WireSamples {
     static let refusals = (0...7).compactMap { Refusal(rawValue: $0) }
 
     static var nodeMessages: [NodeMessage] {
-        [.openSession(header), .closeSession(header)]
+        [.openSession(header, firstSequence: 7), .closeSession(header)]
             + operations.map {
                 .request(header, sequence: 3, slot: $0.needsSlot ? 63 : Operation.noSlot, $0)
             }

@@ -5,6 +5,7 @@
 #include "covol_block.h"
 #include "covol_file.h"
 #include "covol_fuse.h"
+#include "covol_handover.h"
 #include "covol_process.h"
 #include "covol_scsi.h"
 #include "covol_uring.h"

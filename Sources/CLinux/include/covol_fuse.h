@@ -27,6 +27,10 @@ int covol_fuse_device(const char *path, uint32_t *minor);
 // Writes one reply: `error` is 0 or a negative errno. 0, or -errno of writev(2).
 int covol_fuse_reply(int fd, uint64_t unique, int32_t error, const void *data, size_t length);
 
+// Has the kernel send every request again that was read from a descriptor of this connection and not
+// answered, ahead of those that wait (FUSE_NOTIFY_RESEND, Linux 6.9). 0, or -errno.
+int covol_fuse_resend(int fd);
+
 // FUSE over io_uring (Linux 6.14, Documentation/filesystems/fuse/fuse-io-uring.rst): newer than the
 // headers that this is built with. What an entry's first part holds:
 struct covol_fuse_ring_header {
@@ -62,9 +66,19 @@ static const size_t covol_fuse_ring_header_bytes = 288;
 // regular file's. 0, or -errno.
 int covol_fuse_nudge(int fd, unsigned processor, uint64_t node, uint64_t unique, unsigned count);
 
-// Memory of a file without a name, mapped twice: what is written at one address is read at the
-// other. Neither is in a core dump or a child. `*file` is the file. 0, or -errno.
-int covol_fuse_map_twice(size_t length, void **first, void **second, int *file);
+// A file without a name, of so many bytes (memfd_create(2)), or -errno.
+int covol_fuse_memory(size_t length);
+
+// Maps it: anywhere, or NULL; or at that address and nowhere else, where nothing may be: 0, or -errno.
+// Neither is in a core dump or a child.
+void *covol_fuse_map_shared(size_t length, int file);
+int covol_fuse_map_at(uintptr_t address, size_t length, int file);
+
+// What was stored before this is stored before what is stored after it, also for another process that
+// finds the memory after this one's sudden end.
+static inline void covol_fuse_fence(void) {
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+}
 
 // Has `length` bytes at `address`, of a mapping of `file`, show those of the file at `offset`.
 int covol_fuse_remap(void *address, size_t length, int file, size_t offset);

@@ -38,6 +38,7 @@ struct FUSERingQueue {
 /// The entries of one worker. On its thread only.
 struct FUSERingEntries {
     let memory: FUSERingMemory
+    let control: FUSERingControl
     /// Numbers of slots begin here.
     let firstSlot: Int
     let entryMaximum: Int
@@ -48,6 +49,10 @@ struct FUSERingEntries {
     var replacementCount: Int
     /// The first that was never registered.
     var firstUnused = 0
+    /// Before it, those that the kernel let go of with the process that had registered them.
+    var reusable: [Int] = []
+    /// Of those, the ones of which the kernel has some, and it is not known which.
+    var unlocated: Set<Int> = []
     var waitingCount = 0
     var lockWaitCount = 0
     /// So many of a worker's may be held by requests that wait, and by waiting locks alone.
@@ -55,11 +60,17 @@ struct FUSERingEntries {
     let lockWaitMaximum: Int
     /// Completed while the worker was starting.
     var early: [Int] = []
+    /// The slots of requests that another process had in hand.
+    var adopted: [Int] = []
     var isTimerArmed = false
     /// The node of the last data request; 0 before the first.
     var lastFile: UInt64 = 0
+    /// Entries given back since the last submit.
+    let unsent: UnsafeMutablePointer<Int32>
+    var unsentCount = 0
     /// The numbers of requests of the worker's own.
-    var lastNudge: UInt64 = 1 << 63
+    var lastNudge = firstNudge
+    static let firstNudge: UInt64 = 1 << 63
     let timeout: UnsafeMutablePointer<covol_timeout>
     var isDeviceRegistered = false
     /// The slots from the first on whose buffers are registered.
@@ -69,9 +80,10 @@ struct FUSERingEntries {
 
     init(plan: FUSERingPlan, memory: FUSERingMemory, firstSlot: Int, replacementCount: Int) {
         self.memory = memory
+        control = memory.control
         self.firstSlot = firstSlot
         self.replacementCount = replacementCount
-        entryMaximum = plan.entryMaximum
+        entryMaximum = memory.state.entryMaximum
         waitingMaximum = plan.reserve * 3 / 4
         lockWaitMaximum = plan.reserve / 2
         entries = .allocate(capacity: entryMaximum)
@@ -83,6 +95,7 @@ struct FUSERingEntries {
             queues.initializeElement(
                 at: position, to: FUSERingQueue(number: queue.number, wanted: queue.entries))
         }
+        unsent = .allocate(capacity: entryMaximum)
         replacements = .allocate(capacity: replacementCount)
         for number in 0..<replacementCount {
             replacements[number] = Int32(firstSlot + entryMaximum + number)
@@ -99,6 +112,7 @@ struct FUSERingEntries {
     func deallocate() {
         entries.deallocate()
         queues.deallocate()
+        unsent.deallocate()
         replacements.deallocate()
         timeout.deallocate()
     }

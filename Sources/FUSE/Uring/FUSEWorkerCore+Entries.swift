@@ -24,7 +24,7 @@ extension FUSEWorkerCore {
 
     /// Has the ring hold the device, and the front of the buffers that all queues begin with. Where it
     /// cannot, all goes as well without.
-    private func registerMemory() {
+    func registerMemory() {
         guard let uring else { return }
         do throws(ErrorCode) {
             try ring.registerFile(descriptor)
@@ -51,11 +51,20 @@ extension FUSEWorkerCore {
 
     /// Gives a queue one more entry; false where none is left.
     func register(_ position: Int) -> Bool {
-        guard let uring, uring.pointee.firstUnused < uring.pointee.entryMaximum else {
-            return false
+        guard let uring else { return false }
+        let number: Int
+        if let known = uring.pointee.reusable.popLast() {
+            number = known
+        } else {
+            guard uring.pointee.firstUnused < uring.pointee.entryMaximum else { return false }
+            number = uring.pointee.firstUnused
+            uring.pointee.firstUnused += 1
         }
-        let number = uring.pointee.firstUnused
-        uring.pointee.firstUnused += 1
+        let control = uring.pointee.control.entries.baseAddress! + number
+        control.pointee.queue = Int32(position)
+        control.pointee.slot =
+            uring.pointee.entries[number].slot - Int32(uring.pointee.firstSlot)
+        control.pointee.isRegistered = 1
         uring.pointee.entries[number].queue = Int32(position)
         uring.pointee.queues[position].count += 1
         uring.pointee.queues[position].available += 1
@@ -89,18 +98,36 @@ extension FUSEWorkerCore {
             }
             return nil
         }
+        return arrived(number)
+    }
+
+    /// An entry came back from the kernel with a request.
+    func arrived(_ number: Int) -> Int {
+        guard let uring else { preconditionFailure("an entry of no ring") }
+        let position = Int(uring.pointee.entries[number].queue)
         uring.pointee.queues[position].arrivals += 1
         if uring.pointee.queues[position].available == uring.pointee.queues[position].unsent {
             ranOut(position)
         }
+        return take(number)
+    }
+
+    /// The slot of an entry that has a request.
+    func take(_ number: Int) -> Int {
+        guard let uring else { preconditionFailure("an entry of no ring") }
         let slot = Int(uring.pointee.entries[number].slot)
         let memory = slots[slot].memory
+        uring.pointee.control.entries[number].opcode = memory.load(
+            fromByteOffset: 4, as: UInt32.self)
         slots[slot].isHeld = true
         slots[slot].use = .none
         slots[slot].unique = memory.load(fromByteOffset: 8, as: UInt64.self)
         slots[slot].nodeID = memory.load(fromByteOffset: 16, as: UInt64.self)
         slots[slot].commitID = memory.load(
             fromByteOffset: covol_fuse_ring_commit_id_offset, as: UInt64.self)
+        if slots[slot].commitID < FUSERingEntries.firstNudge {
+            uring.pointee.control.note(slots[slot].commitID)
+        }
         return slot
     }
 
@@ -146,6 +173,9 @@ extension FUSEWorkerCore {
             slots[slot].isHeld && slots[slot].unique == unique, "a FUSE request was answered twice")
         precondition(lengthBytes <= FUSELimits.slotBufferBytes, "an answer of more than a payload")
         let memory = slots[slot].memory
+        let noted = uring!.pointee.control.entries.baseAddress! + Int(slots[slot].entry)
+        noted.pointee.answering = slots[slot].commitID
+        covol_fuse_fence()
         memory.storeBytes(of: UInt32(16 + lengthBytes), as: UInt32.self)
         memory.storeBytes(of: error, toByteOffset: 4, as: Int32.self)
         memory.storeBytes(of: unique, toByteOffset: 8, as: UInt64.self)
@@ -154,9 +184,23 @@ extension FUSEWorkerCore {
             as: UInt32.self)
         let payload = buffer(slot)
         if let data, data != UnsafeRawPointer(payload) { memmove(payload, data, lengthBytes) }
+        covol_fuse_fence()
+        noted.pointee.isAnswerOnItsWay = 1
+        covol_fuse_fence()
+        noted.pointee.answered = slots[slot].commitID
         slots[slot].isHeld = false
         if isOnThread { commit(slot) } else { post(.commit(slot: Int32(slot))) }
         return !hasEnded.load(ordering: .relaxed)
+    }
+
+    /// After every submit, before its completions are looked at: the kernel has the answers.
+    func noteSubmitted() {
+        guard let uring else { return }
+        for index in 0..<uring.pointee.unsentCount {
+            let number = Int(uring.pointee.unsent[index])
+            uring.pointee.control.entries[number].isAnswerOnItsWay = 0
+        }
+        uring.pointee.unsentCount = 0
     }
 
     /// Gives the entry of an answered slot back to the kernel.
@@ -173,6 +217,9 @@ extension FUSEWorkerCore {
         uring.pointee.queues[position].returned &+= 1
         uring.pointee.queues[position].unsentCommits += 1
         uring.pointee.queues[position].unsent += 1
+        // More than there are cannot be: each comes back before it is given back again.
+        uring.pointee.unsent[uring.pointee.unsentCount] = Int32(number)
+        uring.pointee.unsentCount += 1
         ring.queueFUSECommit(
             descriptor: uring.pointee.isDeviceRegistered ? nil : descriptor,
             queue: uring.pointee.queues[position].number, commitID: slots[slot].commitID,

@@ -13,7 +13,7 @@ extension FUSEWorkerCore {
         refill(position)
     }
 
-    private func refill(_ position: Int) {
+    func refill(_ position: Int) {
         guard let uring else { return }
         while uring.pointee.queues[position].count - uring.pointee.queues[position].waiting
             < uring.pointee.queues[position].wanted
@@ -68,6 +68,7 @@ extension FUSEWorkerCore {
         }
         uring.pointee.replacementCount -= 1
         uring.pointee.entries[number].slot = Int32(fresh)
+        uring.pointee.control.entries[number].slot = Int32(fresh - uring.pointee.firstSlot)
         slots[fresh].entry = Int32(number)
         slots[fresh].unique = slots[slot].unique
         slots[fresh].nodeID = slots[slot].nodeID

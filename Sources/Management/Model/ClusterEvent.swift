@@ -21,6 +21,7 @@ public enum ClusterEventKind: String, Sendable, CaseIterable {
     case direct
     /// A node was fenced while it lived: what was open there answers EIO.
     case opensLost = "opens-lost"
+    case mountResumed = "mount-resumed"
     case pathLost = "path-lost"
     case pathBack = "path-back"
     case volumeAdded = "volume-added"

@@ -27,6 +27,7 @@ final class Oracle {
     private var acknowledgedEffects: [UInt64: FileSystemState.Effect] = [:]
     private var failedOperations: Set<UInt64> = []
     private(set) var locks: [HeldLock] = []
+    private var fencedNodes: Set<NodeIdentity> = []
 
     private var nameLedgers: [[UInt8]: NameLedger] = [:]
 
@@ -173,13 +174,17 @@ final class Oracle {
 
     /// A fence is proven: from now on the node's locks are others' to take, and its growths are cut.
     func fenced(_ node: NodeIdentity) {
+        fencedNodes.insert(node)
         locks.removeAll { $0.session == node }
         lost(node)
     }
 
     // MARK: Locks
 
+    /// A program is told that it has a lock. A daemon that stood still may pass that on long after
+    /// its node was fenced: it excludes nobody then, as none of the program's I/O arrives.
     func locked(_ request: LockRequest, _ session: NodeIdentity) {
+        guard !fencedNodes.contains(session) else { return }
         for held in locks
         where held.request.file == request.file && held.request.kind == request.kind
             && (held.session != session || held.request.owner != request.owner)

@@ -5,9 +5,10 @@ extension NodeMessage: WireMessage {
 
     public func encode(into writer: inout ByteWriter) {
         switch self {
-        case .openSession(let header):
+        case .openSession(let header, let firstSequence):
             writer.append(number: Number.openSession)
             writer.append(header)
+            writer.append(firstSequence)
         case .request(let header, let sequence, let slot, let operation):
             writer.append(number: Number.request)
             writer.append(header)
@@ -22,7 +23,8 @@ extension NodeMessage: WireMessage {
 
     public init(decoding reader: inout ByteReader) throws(DecodingFailure) {
         switch try reader.number("node message", as: Number.self) {
-        case .openSession: self = .openSession(try reader.value())
+        case .openSession:
+            self = .openSession(try reader.value(), firstSequence: try reader.uint64())
         case .request:
             self = .request(
                 try reader.value(), sequence: try reader.uint64(), slot: try reader.slot(),

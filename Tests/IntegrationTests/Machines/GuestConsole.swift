@@ -112,6 +112,31 @@ final class GuestConsole: @unchecked Sendable {
         return zip(times, times.dropFirst()).map { $1 - $0 }.max() ?? .infinity
     }
 
+    /// The guest's kernel says that it found itself broken, on another node than it was booted on.
+    var hasCrashedAfterMove: Bool {
+        var bootNode: String?
+        for line in all {
+            if line.words.first == "boot" { bootNode = line.node }
+            let text = line.words.joined(separator: " ")
+            let isCrash = [
+                "BUG:", "Oops:", "kernel BUG", "general protection fault", "Kernel panic",
+            ]
+            .contains { text.contains($0) }
+            if isCrash, let bootNode, bootNode != line.node { return true }
+        }
+        return false
+    }
+
+    /// The guest was booted once, and its disk never failed. What it said beside its work tells why not.
+    func requireOneBoot() throws {
+        if boots.count == 1, errors.isEmpty { return }
+        let words = all.filter { !["beat", "record"].contains($0.words.first) }
+            .map { "\($0.seconds) \($0.node): \($0.words.joined(separator: " "))" }
+        throw Finding(
+            "\(machine) booted \(boots.count) times, \(errors.count) errors:\n"
+                + words.joined(separator: "\n"))
+    }
+
     /// Within one boot neither the heartbeats nor the guest's clock ever went back, and no boot went on
     /// after the next had begun: never did two copies run.
     func requireContinuity() throws {

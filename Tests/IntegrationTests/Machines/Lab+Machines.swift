@@ -51,6 +51,18 @@ extension Lab {
         try await (node ?? self.node(1)).covolJSON(ShownMachine.self, ["vm", "show", name])
     }
 
+    func wait(untilMachine name: String, is state: String) async throws {
+        let deadline = Clock.nowSeconds + 10
+        while true {
+            let shown = try await shownMachine(name)
+            if shown.state == state { return }
+            try require(
+                Clock.nowSeconds < deadline,
+                "\(name) is \(shown.state) (\(shown.detail ?? "")), not \(state)")
+            try await Task.sleep(for: .milliseconds(100))
+        }
+    }
+
     func vm(_ words: String..., from node: LabNode? = nil) async throws {
         try await (node ?? self.node(1)).check([binaries.covol, "vm"] + words, timeoutSeconds: 180)
     }
@@ -87,27 +99,69 @@ extension Lab {
 }
 
 /// Makes a machine in the suite's lab, and takes it away again.
+///
+/// QEMU 7.2 with TCG loses writes of a guest to its memory now and then while it is migrated live on a
+/// busy machine: without Covolume in 3 of 90 migrations here, and the guest's kernel crashes (testing.md).
+/// What says nothing of us is tried again, twice at most: the kernel's own words, after a move.
 func withMachine(
     _ name: String, options: [String] = [],
     _ body: (Lab, GuestConsole) async throws -> Void
 ) async throws {
-    let guest = try #require(TestGuest.found)
     try await SharedLab.use { lab in
-        let console = GuestConsole(name, in: lab)
-        defer { console.end() }
-        try await lab.makeMachine(name, guest, options: options)
-        do {
-            try await body(lab, console)
-        } catch {
-            for line in console.all.suffix(10) {
-                print(line.node, line.words.joined(separator: " "))
+        for attempt in 1...3 {
+            let console = GuestConsole(name, in: lab)
+            do {
+                try await withMachine(name, options, in: lab, console, body)
+                return
+            } catch {
+                console.end()
+                guard console.hasCrashedAfterMove, attempt < 3 else { throw error }
+                print(
+                    "withMachine: attempt \(attempt): the guest's kernel crashed after a move: \(error)"
+                )
+                try? await lab.mend()
+                try await lab.waitUntilServing()
+                if try await lab.shownMachine(name).state != "Off" {
+                    try await lab.vm("stop", name, "--force")
+                }
+                try await lab.vm("remove", name, "--yes")
+                lab.removeConsoles(of: name)
             }
-            throw error
         }
-        if try await lab.shownMachine(name).state != "Off" {
-            try await lab.vm("stop", name, "--force")
+    }
+}
+
+private func withMachine(
+    _ name: String, _ options: [String], in lab: Lab, _ console: GuestConsole,
+    _ body: (Lab, GuestConsole) async throws -> Void
+) async throws {
+    let guest = try #require(TestGuest.found)
+    defer { console.end() }
+    try await lab.makeMachine(name, guest, options: options)
+    do {
+        try await body(lab, console)
+    } catch {
+        for line in console.all.suffix(10) {
+            print(line.node, line.words.joined(separator: " "))
         }
-        try await lab.vm("remove", name, "--yes")
-        #expect(lab.copies(of: name).isEmpty)
+        throw error
+    }
+    if try await lab.shownMachine(name).state != "Off" {
+        try await lab.vm("stop", name, "--force")
+    }
+    try await lab.vm("remove", name, "--yes")
+    #expect(lab.copies(of: name).isEmpty)
+}
+
+extension Lab {
+    /// What the copies of a machine that is gone have said.
+    fileprivate func removeConsoles(of name: String) {
+        for node in nodes {
+            let folder = node.plan.stateDirectory + "/vm"
+            let runs = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+            for run in runs where run.hasPrefix(name + "@") {
+                try? FileManager.default.removeItem(atPath: folder + "/" + run)
+            }
+        }
     }
 }
