@@ -28,6 +28,10 @@ public protocol MachineBackend: Sendable {
         progress: @escaping @Sendable (String) async -> Void
     ) async throws
 
+    /// Takes a turn at the serial console of a machine, on whatever node it runs. `ManagementError` of
+    /// code `conflict` where it does not run, or its console is in use.
+    func console(_ exchange: ConsoleExchange, machine name: String) async throws -> ConsoleAnswer
+
     /// Removes a machine that is off, with its folder.
     func removeMachine(
         _ name: String, progress: @escaping @Sendable (String) async -> Void

@@ -26,6 +26,7 @@ actor MachineManager {
     /// Those whose processors were stopped as their operators wanted.
     var paused: Set<String> = []
     private var isSettled = false
+    let consoles = ConsoleSessions()
 
     init(context: NodeContext, volumes: VolumeManager) {
         self.context = context

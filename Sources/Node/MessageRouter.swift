@@ -59,6 +59,12 @@ final class MessageRouter: Sendable {
                     try message.decodedJSON(as: String.self))
                 return TransportMessage(
                     .resetMachine, json: ResetMachineAnswer(problem: problem ?? nil))
+            case .console:
+                let request = try message.decodedJSON(as: ConsoleRequest.self)
+                let reply = await machines.withLock { $0 }?.console(
+                    request, from: connection.peer.node)
+                return TransportMessage(
+                    .console, json: reply ?? ConsoleReply(problem: "the daemon is starting"))
             case nil: throw DecodingFailure.unknown("message kind", number: 0)
             }
         } catch {

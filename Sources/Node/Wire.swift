@@ -17,6 +17,8 @@ enum WireKind: UInt8 {
     case fencePath = 5
     /// The name of a machine that the node is to reset, answered by a ``ResetMachineAnswer``.
     case resetMachine = 6
+    /// A ``ConsoleRequest``, answered by a ``ConsoleReply``.
+    case console = 7
 }
 
 extension TransportMessage {

@@ -12,7 +12,9 @@ extension FakeBackend {
 
     func machine(named name: String) async throws -> MachineSummary {
         guard name == "web" else { throw ManagementError.machineNotFound(name) }
-        return Self.machine(name)
+        var machine = Self.machine(name)
+        machine.node = node()
+        return machine
     }
 
     func createMachine(
@@ -34,6 +36,12 @@ extension FakeBackend {
     ) async throws {
         await progress("50 %")
         note("\(name): \(order)")
+    }
+
+    func console(
+        _ exchange: ConsoleExchange, machine name: String
+    ) async throws -> ConsoleAnswer {
+        try await console(exchange)
     }
 
     func removeMachine(

@@ -6,9 +6,20 @@ import VolumeModel
 final class FakeBackend: ManagementBackend {
     private let recorded = Mutex<[String]>([])
     let extents: [Extent]
+    /// The machine's console, and where it runs.
+    let console: @Sendable (ConsoleExchange) async throws -> ConsoleAnswer
+    let node: @Sendable () -> String?
 
-    init(extents: [Extent] = []) {
+    init(
+        extents: [Extent] = [],
+        console: @escaping @Sendable (ConsoleExchange) async throws -> ConsoleAnswer = { _ in
+            throw ManagementError.conflict("no console")
+        },
+        node: @escaping @Sendable () -> String? = { "node2" }
+    ) {
         self.extents = extents
+        self.console = console
+        self.node = node
     }
 
     var calls: [String] { recorded.withLock { $0 } }

@@ -10,6 +10,7 @@
 //   record N            record N is on the disk
 //   error N ERRNO       record N could not be written
 //   power               the power button was pressed
+//   heard TEXT          a line was typed
 //
 // A record is a block of 4096 bytes: "COVOLREC", the boot's number, its own number, the sum of all
 // that follows, and words that follow from both numbers. See GuestRecords.swift.
@@ -112,6 +113,15 @@ static void *wait_for_button(void *unused) {
     return unused;
 }
 
+static void *listen_to_console(void *unused) {
+    char text[64], line[96];
+    while (fgets(text, sizeof text, stdin)) {
+        int length = snprintf(line, sizeof line, "heard %s", text);
+        if (write(1, line, (size_t)length) < 0) break;
+    }
+    return unused;
+}
+
 static void read_options(void) {
     char text[4096];
     int file = open("/proc/cmdline", O_RDONLY);
@@ -131,6 +141,7 @@ int main(void) {
     if (getrandom(&boot, sizeof boot, 0) != sizeof boot) boot = now_ms();
     say("boot %lu\n", boot, 0);
     pthread_create(&thread, NULL, wait_for_button, NULL);
+    pthread_create(&thread, NULL, listen_to_console, NULL);
     if (rate > 0) pthread_create(&thread, NULL, write_records, NULL);
     for (uint64_t number = 1;; number++) {
         say("beat %lu %lu\n", number, now_ms());

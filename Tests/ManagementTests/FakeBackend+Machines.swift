@@ -36,6 +36,13 @@ extension FakeBackend {
         try note("\(name): \(order)")
     }
 
+    func console(
+        _ exchange: ConsoleExchange, machine name: String
+    ) async throws -> ConsoleAnswer {
+        try note("console \(name) \(exchange.isFirst) \(exchange.waits) \(exchange.isLast)")
+        return ConsoleAnswer(node: "node2", output: exchange.input, droppedBytes: 3)
+    }
+
     func removeMachine(
         _ name: String, progress: @escaping @Sendable (String) async -> Void
     ) async throws {

@@ -1,3 +1,4 @@
+import Foundation
 import Management
 import Synchronization
 import Testing
@@ -34,6 +35,26 @@ struct MachineEndpointTests {
         }
         #expect(backend.calls == orders.map { "web: \($0)" })
         #expect(steps.withLock { $0 } == orders.map { _ in "50 %" })
+    }
+
+    @Test func aConsolesBytesComeAsTheyWere() async throws {
+        let backend = FakeBackend()
+        let session = "4F0B7B0E-6C1A-4E7D-9C3B-0B2F2C1D5A10"
+        let bytes = Data((0...255).map { UInt8($0) })
+        try await withClient(of: backend) { client in
+            let answer = try await client.console(
+                ConsoleExchange(session: session, isFirst: true, input: bytes), machine: "web")
+            #expect(answer == ConsoleAnswer(node: "node2", output: bytes, droppedBytes: 3))
+            for wrong in [
+                ConsoleExchange(session: "mine"),
+                ConsoleExchange(session: session, input: Data(count: 16385)),
+            ] {
+                await #expect(throws: ManagementError.self) {
+                    try await client.console(wrong, machine: "web")
+                }
+            }
+        }
+        #expect(backend.calls == ["console web true false false"])
     }
 
     @Test func nodesAreDrainedAndResumed() async throws {

@@ -218,6 +218,8 @@ extension RealVolumes {
                             node.identity, sequence: node.nextSequence(), .attributes(file.handle))
                     }
                 }
+                // The journal is replayed.
+                try await fixture.life(crashes: false) { _, _ in }
             }
         }
     }

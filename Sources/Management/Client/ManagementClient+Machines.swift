@@ -32,6 +32,15 @@ extension ManagementClient {
             "machines/\(name)/order", ManagementCoding.encode(order), progress)
     }
 
+    public func console(
+        _ exchange: ConsoleExchange, machine name: String
+    ) async throws -> ConsoleAnswer {
+        try MachineName.validate(name)
+        try exchange.validate()
+        let body = try ManagementCoding.encode(exchange)
+        return try await decode(await send(.POST, "machines/\(name)/console", body: body))
+    }
+
     public func removeMachine(
         _ name: String, progress: @escaping @Sendable (String) async -> Void
     ) async throws {

@@ -32,6 +32,12 @@ extension ManagementRoutes {
                 try await backend.order(order, machine: name, progress: progress)
             }
         }
+        machines.post(":name/console") { request, context in
+            let name = try Self.machine(in: context)
+            let exchange = try await body(ConsoleExchange.self, of: request)
+            try exchange.validate()
+            return try Response.json(await backend.console(exchange, machine: name))
+        }
         machines.delete(":name") { _, context in
             let name = try Self.machine(in: context)
             return Self.progress { [backend] progress in

@@ -55,6 +55,44 @@ extension IntegrationTests {
             }
         }
 
+        /// A console on a node that does not run the machine shows it and is heard, goes on where the
+        /// machine moves, and ends with it.
+        @Test func aConsoleFollowsItsMachine() async throws {
+            try await withMachine("talk") { lab, console in
+                try await lab.vm("start", "talk", "--on", "node1")
+                try await console.waitForBeats(5, on: "node1")
+                let shown = lab.plan.directory + "/shown"
+                // Typed once before the move, and once after it.
+                let client = Task {
+                    try await lab.node(3).check(
+                        [
+                            "sh", "-c",
+                            "{ echo first; while [ ! -e \(shown).moved ]; do sleep 0.1; done; "
+                                + "sleep 2; echo second; } | '\(lab.binaries.covol)' vm console talk "
+                                + "> '\(shown)' 2> '\(shown).told'",
+                        ], timeoutSeconds: 120)
+                }
+                func text(_ suffix: String = "") -> String {
+                    (try? String(contentsOfFile: shown + suffix, encoding: .utf8)) ?? ""
+                }
+                try await eventually("the console shows \(text())") { text().contains("heard first") }
+                let other = try await lab.node(2).covol(["vm", "console", "talk"])
+                #expect(other.status != 0)
+                #expect(other.stderr.contains("it is in use on node3"))
+                try await lab.vm("migrate", "talk", "--to", "node2")
+                try Data().write(to: URL(fileURLWithPath: shown + ".moved"))
+                try await eventually("the console shows \(text())") {
+                    text().contains("heard second")
+                }
+                #expect(text(".told").contains("the console of talk on node1"))
+                #expect(text(".told").contains("the console of talk on node2"))
+                try console.requireOneBoot()
+                try await lab.vm("stop", "talk")
+                _ = try await client.value
+                #expect(text(".told").contains("talk is off"))
+            }
+        }
+
         @Test func itMovesBySavedState() async throws {
             try await withMachine("quick") { lab, console in
                 try await lab.vm("start", "quick", "--on", "node1")

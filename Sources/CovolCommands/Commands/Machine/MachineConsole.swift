@@ -8,8 +8,9 @@ struct MachineConsole: BackendCommand {
         commandName: "console",
         abstract: "Use a running virtual machine's serial console.",
         discussion: """
-            Give it on the node that runs the machine (covol vm show tells). Ctrl-] ends it. One at a \
-            time can use a console.
+            From any node. It follows the machine when that moves, and ends with Ctrl-] or when the \
+            machine is turned off. One at a time can use a console. With nothing more to read on \
+            standard input it still shows what the guest writes.
 
             Example:
               covol vm console web
@@ -23,88 +24,163 @@ struct MachineConsole: BackendCommand {
     func validate() throws { try validateMachineName(name) }
 
     func perform(on backend: any ManagementBackend, output: CommandOutput) async throws {
-        let machine = try await backend.machine(named: name)
-        guard let node = machine.node else {
-            throw ManagementError.conflict("\(name) is off; covol vm start \(name) starts it")
-        }
-        guard let path = machine.console else {
-            throw ManagementError.conflict("\(name) runs on \(node): give this command there")
-        }
-        output.error("the console of \(name) on \(node); Ctrl-] ends it")
-        try ConsoleSession(path: path).run()
+        let terminal = ConsoleTerminal()
+        let client = ConsoleClient(
+            machine: name, backend: backend, say: { terminal.say($0, output) },
+            show: terminal.show)
+        // The machine's state is told before the terminal changes.
+        let first = try await client.open()
+        terminal.makeRaw()
+        defer { terminal.restore() }
+        try await client.run(first, typed: terminal.typed())
     }
 }
 
-/// Carries bytes between the terminal and a console's socket until Ctrl-] or the socket's end.
-struct ConsoleSession {
-    private static let escape: UInt8 = 0x1d
-    let path: String
+/// A client of a console: goes on with another session where a machine has moved, or a daemon has been
+/// restarted.
+struct ConsoleClient: Sendable {
+    /// How long a machine may take to come back.
+    private static let patience = Duration.seconds(60)
 
-    func run() throws {
-        let socket = try connect()
-        defer { close(socket) }
-        var saved = termios()
-        let isTerminal = tcgetattr(0, &saved) == 0
-        if isTerminal {
-            var raw = saved
-            cfmakeraw(&raw)
-            tcsetattr(0, TCSANOW, &raw)
-        }
-        defer { if isTerminal { tcsetattr(0, TCSANOW, &saved) } }
-        var polls = [
-            pollfd(fd: 0, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: socket, events: Int16(POLLIN), revents: 0),
-        ]
-        var bytes = [UInt8](repeating: 0, count: 4096)
-        while true {
-            guard poll(&polls, 2, -1) >= 0 || errno == EINTR else { return }
-            if polls[1].revents != 0 {
-                let count = read(socket, &bytes, bytes.count)
-                guard count > 0 else { return }
-                try write(bytes[..<count], to: 1)
-            }
-            if polls[0].revents != 0 {
-                let count = read(0, &bytes, bytes.count)
-                guard count > 0 else {
-                    // Without more to say it still listens.
-                    polls[0].fd = -1
-                    continue
-                }
-                let typed = bytes[..<count].prefix { $0 != Self.escape }
-                try write(typed, to: socket)
-                if typed.count < count { return }
-            }
-        }
+    let machine: String
+    let backend: any ManagementBackend
+    /// Takes a line for the operator.
+    let say: @Sendable (String) -> Void
+    /// Takes what the guest wrote.
+    let show: @Sendable (Data) -> Void
+
+    /// Begins a session. Throws where the machine does not run, or its console is in use.
+    func open() async throws -> String {
+        let session = UUID().uuidString
+        let answer = try await backend.console(
+            ConsoleExchange(session: session, isFirst: true), machine: machine)
+        say("the console of \(machine) on \(answer.node); Ctrl-] ends it")
+        show(answer.output)
+        return session
     }
 
-    private func write(_ bytes: ArraySlice<UInt8>, to descriptor: Int32) throws {
+    /// Returns when `typed` yields nil, the operator's word for the end, or the machine is off.
+    func run(_ first: String, typed: AsyncStream<Data?>) async throws {
+        let session = CurrentSession(first)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await listen(session) }
+            group.addTask {
+                for await bytes in typed {
+                    guard let bytes else { return }
+                    await type(bytes, session)
+                }
+                // Without more to say it still listens.
+                while true { try await Task.sleep(for: .seconds(3600)) }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+        // It would end by itself, after a while.
+        _ = try? await backend.console(
+            ConsoleExchange(session: await session.id, isLast: true), machine: machine)
+    }
+
+    private func type(_ bytes: Data, _ session: CurrentSession) async {
         var rest = bytes
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-            guard count > 0 else { throw ManagementError.unavailable("the console went away") }
-            rest = rest.dropFirst(count)
+            let part = rest.prefix(ConsoleExchange.inputMaximumBytes)
+            rest = rest.dropFirst(part.count)
+            let turn = ConsoleExchange(session: await session.id, input: Data(part))
+            // What was typed while the machine moves is lost; its answer tells nothing else.
+            guard let answer = try? await backend.console(turn, machine: machine) else { continue }
+            show(answer.output)
         }
     }
 
-    private func connect() throws -> Int32 {
-        var address = sockaddr_un()
-        address.sun_family = sa_family_t(AF_UNIX)
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        guard path.utf8.count < capacity else {
-            throw ManagementError.unavailable("the console's path is too long: \(path)")
+    private func listen(_ session: CurrentSession) async throws {
+        while true {
+            do {
+                let turn = ConsoleExchange(session: await session.id, waits: true)
+                let answer = try await backend.console(turn, machine: machine)
+                if answer.droppedBytes > 0 {
+                    say("\(answer.droppedBytes) bytes were written too fast to be shown")
+                }
+                show(answer.output)
+                if !answer.isOver { continue }
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                // The machine moves, or a daemon is restarted: seen below.
+            }
+            guard let next = try await openAgain() else {
+                say("\(machine) is off")
+                return
+            }
+            await session.change(to: next)
         }
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
+
+    /// Nil: the machine is off.
+    private func openAgain() async throws -> String? {
+        let start = ContinuousClock.now
+        while true {
+            do {
+                if try await backend.machine(named: machine).node == nil { return nil }
+                return try await open()
+            } catch {
+                try Task.checkCancellation()
+                guard start.duration(to: .now) < Self.patience else { throw error }
+                try await Task.sleep(for: .milliseconds(200))
             }
         }
-        guard descriptor >= 0, result == 0 else {
-            let reason = String(cString: strerror(errno))
-            if descriptor >= 0 { close(descriptor) }
-            throw ManagementError.unavailable("the console at \(path) cannot be used: \(reason)")
+    }
+
+    private actor CurrentSession {
+        private(set) var id: String
+        init(_ id: String) { self.id = id }
+        func change(to id: String) { self.id = id }
+    }
+}
+
+/// The process's terminal, or whatever its standard streams are.
+private final class ConsoleTerminal: Sendable {
+    private static let escape: UInt8 = 0x1d
+    private let saved: termios?
+
+    init() {
+        var found = termios()
+        saved = tcgetattr(0, &found) == 0 ? found : nil
+    }
+
+    func makeRaw() {
+        guard var raw = saved else { return }
+        cfmakeraw(&raw)
+        tcsetattr(0, TCSANOW, &raw)
+    }
+
+    func restore() {
+        guard var saved else { return }
+        tcsetattr(0, TCSANOW, &saved)
+    }
+
+    /// A raw terminal does not return to a line's begin by itself.
+    func say(_ line: String, _ output: CommandOutput) {
+        output.error(saved == nil ? line : "\r\(line)\r")
+    }
+
+    func show(_ bytes: Data) { try? FileHandle.standardOutput.write(contentsOf: bytes) }
+
+    /// What is read from standard input, and nil at Ctrl-].
+    func typed() -> AsyncStream<Data?> {
+        let (stream, continuation) = AsyncStream.makeStream(of: Data?.self)
+        // Reads block: not on a thread that tasks need.
+        Thread.detachNewThread {
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            while true {
+                let count = read(0, &bytes, bytes.count)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { break }
+                let typed = bytes[..<count].prefix { $0 != Self.escape }
+                if !typed.isEmpty { continuation.yield(Data(typed)) }
+                if typed.count < count { continuation.yield(nil) }
+            }
+            continuation.finish()
         }
-        return descriptor
+        return stream
     }
 }
