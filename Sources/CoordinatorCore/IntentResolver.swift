@@ -20,7 +20,7 @@ public enum IntentResolver {
         /// Nothing: a repetition is performed.
         case notDone
         case done(OnceOutcome)
-        /// A part of it, which has to go: the file is cut to the size that it had.
+        /// It, or a part, which has to go: the file is cut to the size that it had.
         case cutBack(FileHandle, sizeBytes: UInt64)
     }
 
@@ -59,10 +59,7 @@ public enum IntentResolver {
             return try move(of: name, to: target, view)
         case .write(let file, _, let flags)
         where flags.contains(.append) && payloadBytes > 0:
-            let length = UInt32(payloadBytes)
-            return try view.sizeBytes(of: file).map {
-                .appends(file, fromBytes: $0, lengthBytes: length)
-            }
+            return try view.sizeBytes(of: file).map { .appends(file, fromBytes: $0) }
         case .allocate(let file, let mode, let range):
             return try shift(of: file, mode, range, view)
         case .setExtendedAttribute(let file, let name, _, let flags)
@@ -163,12 +160,11 @@ public enum IntentResolver {
                 ? .done(.entry(file, open: nil)) : .notDone
         case .takesName(let name, let file):
             return try view.file(named: name) == file ? .notDone : .done(.done)
-        case .appends(let file, let from, let length):
+        case .appends(let file, let from):
+            // The size tells nothing of the data: in a block that it has already, ext4 makes it durable
+            // on its own.
             guard let size = try view.sizeBytes(of: file), size > from else { return .notDone }
-            guard size >= from + UInt64(length) else {
-                return .cutBack(file, sizeBytes: from)
-            }
-            return .done(.written(offsetBytes: from, lengthBytes: length, sizeBytes: size))
+            return .cutBack(file, sizeBytes: from)
         case .shifts(let file, _, let to):
             return try view.sizeBytes(of: file) == to ? .done(.done) : .notDone
         case .addsAttribute(let file, let name):

@@ -54,11 +54,10 @@ extension OnceRecord {
             writer.append(number: Number.takesName)
             writer.append(file)
             writer.append(name)
-        case .appends(let file, let from, let length):
+        case .appends(let file, let from):
             writer.append(number: Number.appends)
             writer.append(file)
             writer.append(from)
-            writer.append(length)
         case .shifts(let file, let from, let to):
             writer.append(number: Number.shifts)
             writer.append(file)
@@ -131,9 +130,7 @@ extension OnceRecord {
             return .intended(.takesName(try reader.value(), file))
         case .appends:
             return .intended(
-                .appends(
-                    try reader.value(), fromBytes: try reader.fileOffset(),
-                    lengthBytes: try reader.uint32()))
+                .appends(try reader.value(), fromBytes: try reader.fileOffset()))
         case .shifts:
             return .intended(
                 .shifts(

@@ -35,7 +35,7 @@ public enum OnceIntent: Hashable, Sendable {
     /// The name stands for the file, and will not any more: unlink, rmdir, rename, exchange.
     case takesName(NameInDirectory, FileHandle)
     /// The file is `fromBytes` long, and a payload goes to its end.
-    case appends(FileHandle, fromBytes: UInt64, lengthBytes: UInt32)
+    case appends(FileHandle, fromBytes: UInt64)
     /// A range is taken out of the file, or put into it.
     case shifts(FileHandle, fromBytes: UInt64, toBytes: UInt64)
     /// The file has no such attribute.

@@ -60,22 +60,27 @@ extension Operation {
     }
 }
 
-extension CommandResult {
-    /// With ENOLINK and EUCLEAN, which is XFS's word for damage. open_by_handle_at(2) says ESTALE whatever
-    /// kept it from reading the inode.
-    private static let doubtfulErrors: Set<ErrorCode> = [
-        .inputOutput, .readOnly, .noDevice, .reservationConflict, .timedOut, .remoteIO, .stale,
+extension ErrorCode {
+    /// With ENOLINK and EUCLEAN, which is XFS's word for damage.
+    private static let ofFailures: Set<ErrorCode> = [
+        .inputOutput, .readOnly, .noDevice, .reservationConflict, .timedOut, .remoteIO,
         ErrorCode(67), ErrorCode(117),
     ]
 
-    /// An error that a file system answers when it, or the LUN below it, has failed as a whole, or when
-    /// this node's key was taken from the LUN.
+    /// What a file system answers when it, or the LUN below it, has failed as a whole, or when this
+    /// node's key was taken from the LUN.
+    var isOfFailure: Bool { Self.ofFailures.contains(self) }
+}
+
+extension CommandResult {
+    /// An error that may be of the whole file system. ESTALE too: open_by_handle_at(2) says so whatever
+    /// kept it from reading the inode.
     var doubtfulError: ErrorCode? {
         let error: ErrorCode
         switch self {
         case .failed(let code), .performed(.failed(let code), _): error = code
         default: return nil
         }
-        return Self.doubtfulErrors.contains(error) ? error : nil
+        return error.isOfFailure || error == .stale ? error : nil
     }
 }

@@ -63,6 +63,11 @@ extension CommandRunner {
                 try requireRoom(for: range, of: file)
             }
             try volume.allocate(file, mode: mode, range)
+            // Odd edges were zeroed in the page cache, and the outcome must not be durable before them.
+            if range != range.wholeBlocks(Limits.blockSizeBytes), rules.contains(.cleanBeforeGrant)
+            {
+                _ = try volume.dropCache(file, range)
+            }
             return answer(.done, size: try volume.attributes(file).sizeBytes)
         case .seek(let file, let offset, let target):
             return answer(

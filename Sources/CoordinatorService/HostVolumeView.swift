@@ -37,7 +37,7 @@ struct HostVolumeView: VolumeView {
         do throws(ErrorCode) {
             return try body()
         } catch {
-            if error == .inputOutput || error == .noDevice { throw error }
+            if error.isOfFailure { throw error }
             return nil
         }
     }

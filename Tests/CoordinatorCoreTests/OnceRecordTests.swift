@@ -14,7 +14,7 @@ struct OnceRecordTests {
         .intended(.makesName(name, open: nil)), .intended(.makesName(name, open: OpenID(9))),
         .intended(.makesHidden(file, open: OpenID(.max))), .intended(.links(file, name)),
         .intended(.takesName(name, file)),
-        .intended(.appends(file, fromBytes: 5, lengthBytes: 1 << 20)),
+        .intended(.appends(file, fromBytes: 1 << 20)),
         .intended(.shifts(file, fromBytes: 1 << 40, toBytes: 0)),
         .intended(.addsAttribute(file, name: [1])),
         .intended(.removesAttribute(file, name: Array(repeating: 2, count: 255))),

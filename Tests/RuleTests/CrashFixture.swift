@@ -71,6 +71,7 @@ final class PersistentNode: NodePort {
         var lastOpen: UInt64 = 0
         var freeSlots = Array((0..<UInt16(Limits.slotsPerSession)).reversed())
         var opens: [OpenID: FileHandle] = [:]
+        var answers = 0
     }
 
     let identity: NodeIdentity
@@ -114,6 +115,9 @@ final class PersistentNode: NodePort {
         return results
     }
 
+    /// How many requests were answered so far.
+    var answers: Int { state.withLock { $0.answers } }
+
     func leave() { state.withLock { $0.coordinator = nil } }
 
     func nextSequence() -> UInt64 {
@@ -151,7 +155,10 @@ final class PersistentNode: NodePort {
                 let answer = try? await coordinator.request(
                     identity, sequence: sequence, slot: slot, operation,
                     payload: payload.map { ByteBuffer(bytes: $0) })
-                if let answer { return answer.result }
+                if let answer {
+                    state.withLock { $0.answers += 1 }
+                    return answer.result
+                }
             }
             try? await Task.sleep(for: .milliseconds(2))
         }

@@ -120,7 +120,12 @@ extension RealVolumes {
         ) async throws {
             try await fixture.life(attached: ["node1", "node2"], rules: rules) {
                 coordinator, _ in
+                let before = nodes.map(\.answers)
                 for node in nodes { _ = try await node.join(coordinator) }
+                // On a busy machine it takes longer until everybody is at work.
+                while zip(nodes, before).contains(where: { $0.answers < $1 + 10 }) {
+                    try await Task.sleep(for: .milliseconds(2))
+                }
                 try await Task.sleep(for: .milliseconds(40 + 13 * (round % 5)))
             }
             for node in nodes { node.leave() }

@@ -47,12 +47,18 @@ extension SimulatedCoordinator {
         case .ended(let outcome):
             return outcome
         case .intended(let intent):
+            if case .appends(let file, let from) = intent, simulation.random.chance(0.5) {
+                mount.loseTail(of: file, fromBytes: from)
+            }
             let found: OnceOutcome?
             switch try? IntentResolver.resolve(intent, MountView(mount: mount)) {
             case .done(let outcome):
                 found = outcome
             case .cutBack(let file, let size):
                 try? mount.truncate(file, toSizeBytes: size)
+                mount.amend { state in
+                    state.effects = state.effects.filter { $0.value.key != key }
+                }
                 found = nil
             case .notDone, nil:
                 found = nil
@@ -88,6 +94,8 @@ extension SimulatedCoordinator {
             effect.count += 1
             effect.result = digest
             effect.mustBeOnce = hasChanged && message.operation.mustBeOnce
+            effect.key = OnceKey(
+                session: message.session, slot: message.slot, sequence: message.sequence)
             state.effects[ghost] = effect
         }
     }

@@ -38,6 +38,8 @@ struct FileSystemState {
         var result: UInt64
         /// To do it again is something else than to do it once.
         var mustBeOnce = false
+        /// The request that it was.
+        var key: OnceKey?
     }
 
     var inodes: [UInt32: Inode] = [:]

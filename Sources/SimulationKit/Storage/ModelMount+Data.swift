@@ -107,6 +107,19 @@ extension ModelMount {
             Array(repeating: 0, count: Cells.perBlock - inBlock))
     }
 
+    /// What a crash does to an append whose size was in the journal and whose data in the page cache, in
+    /// the block that the file ended in: ext4 writes them in no order.
+    func loseTail(of file: FileHandle, fromBytes start: UInt64) {
+        guard let inode = state.inode(of: file) else { return }
+        let cell = Int(start / Cells.bytes)
+        let block = cell / Cells.perBlock
+        let inBlock = cell % Cells.perBlock
+        guard inBlock > 0, case .written(let place) = mapping(inode, block) else { return }
+        var cells = lun.load(place)
+        for index in inBlock..<Cells.perBlock { cells[index] = 0 }
+        lun.store(place, cells)
+    }
+
     func truncate(_ file: FileHandle, toSizeBytes size: UInt64) throws(ErrorCode) {
         let inode = try number(file)
         try requirePath()

@@ -75,7 +75,9 @@ extension IntegrationTests {
                 func text(_ suffix: String = "") -> String {
                     (try? String(contentsOfFile: shown + suffix, encoding: .utf8)) ?? ""
                 }
-                try await eventually("the console shows \(text())") { text().contains("heard first") }
+                try await eventually("the console shows \(text())") {
+                    text().contains("heard first")
+                }
                 let other = try await lab.node(2).covol(["vm", "console", "talk"])
                 #expect(other.status != 0)
                 #expect(other.stderr.contains("it is in use on node3"))
