@@ -60,6 +60,10 @@ final class FUSEConnection: Sendable {
         }
     }
 
+    /// How many requests of the process before nobody could read any more: who made them was told to try
+    /// again.
+    let triedAgain = Atomic(0)
+
     /// What another process needs to serve this connection: the workers' descriptors, one each, then
     /// the files of their ring memories. None once the connection is over. They are borrowed.
     func withDescriptors<Value>(_ body: ([Int32]) -> Value) -> Value {
@@ -88,17 +92,22 @@ final class FUSEConnection: Sendable {
 
     /// Waits, for a moment at most, until the kernel has the answers that were given so far. On io_uring
     /// those from other threads are with the workers first.
-    func settle() {
+    func settle() { _ = countRequests() }
+
+    /// Settles, and counts what the workers have in hand then. Nil on a worker's thread, and where one
+    /// takes too long.
+    func countRequests() -> FUSERequestCounts? {
         let cores = state.withLock { $0.cores }
         let settling = FUSESettling(cores.count)
         for core in cores {
-            if core.isOnThread { return }
+            if core.isOnThread { return nil }
             core.post(.settle(settling))
         }
         for _ in 0..<FUSELimits.settleMilliseconds {
-            if settling.left.load(ordering: .acquiring) == 0 { return }
+            if settling.left.load(ordering: .acquiring) == 0 { return settling.counts }
             usleep(1000)
         }
+        return nil
     }
 
     /// Has the other workers look for requests.
@@ -128,9 +137,34 @@ final class FUSEConnection: Sendable {
     }
 }
 
+/// What workers have in hand of the ring's requests.
+struct FUSERequestCounts: Sendable, Equatable {
+    var inHand = 0
+    /// Of those, the ones that may wait for ever.
+    var waiting = 0
+    /// Entries given back so far: where it is the same twice, nothing came or went between. Wraps.
+    var returned: UInt64 = 0
+
+    static func + (first: FUSERequestCounts, second: FUSERequestCounts) -> FUSERequestCounts {
+        FUSERequestCounts(
+            inHand: first.inHand + second.inHand, waiting: first.waiting + second.waiting,
+            returned: first.returned &+ second.returned)
+    }
+}
+
 /// Counts the workers down that have yet to submit what they were given.
 final class FUSESettling: Sendable {
     let left: Atomic<Int>
+    private let sum = Mutex(FUSERequestCounts())
 
     init(_ count: Int) { left = Atomic(count) }
+
+    /// Of all workers, once none is left.
+    var counts: FUSERequestCounts { sum.withLock { $0 } }
+
+    /// A worker has submitted.
+    func settled(_ counts: FUSERequestCounts) {
+        sum.withLock { $0 = $0 + counts }
+        left.subtract(1, ordering: .releasing)
+    }
 }

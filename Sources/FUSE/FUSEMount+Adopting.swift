@@ -22,6 +22,25 @@ extension FUSEMount {
         connection.withDescriptors(body)
     }
 
+    /// How many requests of the process before were answered with EAGAIN, because nobody can read them
+    /// any more.
+    public var requestsTriedAgain: Int { connection.triedAgain.load(ordering: .relaxed) }
+
+    /// How many requests the kernel waits for that neither it nor this process has: they were lost with a
+    /// process before. Nil: that cannot be told while others are under way; ask again. May wait for half
+    /// a second.
+    public func requestsWithNobody() -> Int? {
+        // The kernel has sent those of /dev/fuse again.
+        guard transport == .uring else { return 0 }
+        guard let before = connection.countRequests() else { return nil }
+        let waiting = FUSEControl.waiting(connectionID: connectionID)
+        // What is under way may keep others in the kernel; what waits for a lock does not.
+        guard let after = connection.countRequests(), after == before,
+            waiting == before.inHand || before.inHand == before.waiting
+        else { return nil }
+        return max(0, waiting - before.inHand)
+    }
+
     /// Serves on what a process served that has ended. `descriptors` are all that it had, and become
     /// this mount's, also where this throws; the connection stays while a holder has its own.
     ///

@@ -157,7 +157,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
 
     /// After a submit.
     private func settle() {
-        for settling in settling { settling.left.subtract(1, ordering: .releasing) }
+        for settling in settling { settling.settled(core.requestCounts) }
         settling.removeAll()
     }
 

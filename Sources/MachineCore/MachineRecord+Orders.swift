@@ -25,7 +25,8 @@ extension MachineRecord {
 
     public mutating func stop(_ how: Stop) throws(MachineRefusal) {
         switch phase {
-        case .waiting: off(.stopped)
+        // Of a failed one the operator has taken note.
+        case .waiting, .failed: off(.stopped)
         case .starting, .running:
             phase = .stopping
             stop = how
@@ -33,7 +34,7 @@ extension MachineRecord {
         case .stopping: break
         case .migrating, .saving:
             throw MachineRefusal("\(name) is being moved; cancel that first, or wait")
-        case .stopped, .saved, .failed: throw MachineRefusal("\(name) is off")
+        case .stopped, .saved: throw MachineRefusal("\(name) is off")
         }
     }
 

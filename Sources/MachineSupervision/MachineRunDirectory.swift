@@ -19,6 +19,17 @@ public struct MachineRunDirectory: Hashable, Sendable {
     public var log: String { path + "/supervisor.log" }
     /// What QEMU says on its standard error.
     public var output: String { path + "/qemu.log" }
+    /// What QEMU calls with the name of the guest's network device on this host.
+    public var networkScript: String { path + "/network.sh" }
+
+    /// Has the guest's network device join a bridge of this host, whose name is one that the kernel takes.
+    public func prepare(bridge: String) -> Bool {
+        let quoted = "'" + bridge.split(separator: "'").joined() + "'"
+        return SmallFile.write(
+            "#!/bin/sh\nexec ip link set dev \"$1\" master \(quoted) up\n", to: networkScript)
+            && chmod(networkScript, 0o700) == 0
+    }
+
     /// Puts what the supervisor is to start; its folder must be there.
     public func prepare(command arguments: [String]) -> Bool {
         SmallFile.write(arguments.map { $0 + "\0" }.joined(), to: command)

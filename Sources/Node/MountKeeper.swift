@@ -31,7 +31,10 @@ final class MountKeeper: Sendable {
     /// How long requests wait for a daemon before they fail.
     private static let graceSeconds = 60
 
-    private let client: HolderClient?
+    /// Nil where there is no holder, and never will be.
+    private let program: String?
+    private let socket: String
+    private let connection = Mutex<HolderClient?>(nil)
     private let cluster: String
     private let node: String
     private let incarnation = Mutex(Incarnation(0))
@@ -43,20 +46,49 @@ final class MountKeeper: Sendable {
         self.log = log
         self.cluster = cluster
         node = configuration.node
+        socket = configuration.state + "/holder.sock"
         do {
             let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
             let program = (own as NSString).deletingLastPathComponent + "/covol-holder"
             guard access(program, X_OK) == 0 else {
                 throw NodeError("\(program) is missing: install it beside covold")
             }
-            client = try HolderClient(
-                socket: configuration.state + "/holder.sock", program: program,
-                graceSeconds: Self.graceSeconds)
+            self.program = program
         } catch {
-            client = nil
-            log.warning(
-                "nobody keeps this node's mounts: a restart of the daemon ends what is open",
-                metadata: ["error": "\(error)"])
+            program = nil
+            log.warning("\(Self.nobodyKeeps)", metadata: ["error": "\(error)"])
+            return
+        }
+        do { try connect() } catch {
+            log.warning("\(Self.nobodyKeeps)", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private static let nobodyKeeps =
+        "nobody keeps this node's mounts: a restart of the daemon ends what is open"
+
+    private var client: HolderClient? { connection.withLock { $0 } }
+
+    private func connect() throws {
+        guard let program else { return }
+        let client = try HolderClient(
+            socket: socket, program: program, graceSeconds: Self.graceSeconds)
+        connection.withLock { $0 = client }
+    }
+
+    /// Looks whether the holder is there, and starts another where it was killed. Blocks for seconds at
+    /// most.
+    /// - Returns: true where it is a new one, which has to be given everything.
+    func lookAfterHolder() -> Bool {
+        guard program != nil else { return false }
+        if let client, (try? client.names()) != nil { return false }
+        do {
+            try connect()
+            kept.withLock { $0 = [] }
+            return true
+        } catch {
+            log.debug("there is no holder yet", metadata: ["error": "\(error)"])
+            return false
         }
     }
 
@@ -67,7 +99,7 @@ final class MountKeeper: Sendable {
     func count(attempts: Int) { self.attempts.withLock { $0 = attempts } }
 
     func keep(_ volume: VolumeID, _ mount: VolumeMount) {
-        guard client != nil, let own = ProcessFence.own else { return }
+        guard program != nil, let own = ProcessFence.own else { return }
         let incarnation = incarnation.withLock { $0.number }
         let result = mount.withHandover { state, descriptors in
             let record = KeptMount(
@@ -101,7 +133,8 @@ final class MountKeeper: Sendable {
     }
 
     private func keep(_ record: KeptMount, _ descriptors: [Int32]) throws {
-        try client?.keep(
+        guard let client else { throw NodeError("there is no holder") }
+        try client.keep(
             record.volume, record: [UInt8](try JSONEncoder().encode(record)),
             descriptors: descriptors)
         kept.withLock { _ = $0.insert(record.volume) }

@@ -195,6 +195,7 @@ extension VolumeInstance {
                 self?.context.keeper.count(attempts: 0)
                 await self?.keepMount()
             }
+            if let mount { Task { [weak self] in await self?.watchForLostRequests(mount) } }
             hasDrained = true
             send(.resumed(over: resumed.endedEpoch))
             context.events.note(
@@ -202,13 +203,10 @@ extension VolumeInstance {
                 "the daemon of \(context.node) goes on with \(record.name) where the one before "
                     + "ended")
         } catch {
-            // This life holds what cannot be served any more: it ends here, and the next process, which
-            // finds nothing to go on with, has it fenced.
             log.critical(
                 "the mount of the daemon before cannot be gone on with: the daemon starts anew",
                 metadata: ["error": "\(error)"])
-            context.keeper.dropAll()
-            exit(EX_TEMPFAIL)
+            startAnew()
         }
     }
 
@@ -221,7 +219,7 @@ extension VolumeInstance {
     }
 
     /// Has the holder keep the mount for a later process of this daemon.
-    private func keepMount() {
+    func keepMount() {
         if let mount { context.keeper.keep(id, mount) }
     }
 

@@ -30,7 +30,20 @@ final class VolumeManager: Sendable {
                     try? await Task.sleep(for: .milliseconds(250))
                 }
             }
+            group.addTask {
+                while !Task.isCancelled {
+                    try? await Task.sleep(for: .seconds(2))
+                    await self.lookAfterHolder()
+                }
+            }
         }
+    }
+
+    private func lookAfterHolder() async {
+        let keeper = context.keeper
+        guard (try? await Blocking.run { keeper.lookAfterHolder() }) == true else { return }
+        for (_, instance) in all { await instance.keepMount() }
+        context.log.warning("the holder of this node's mounts was gone; another one keeps them")
     }
 
     private func keepFollowing() async {

@@ -32,6 +32,10 @@ public struct MachineConfiguration: Codable, Sendable, Equatable {
     public var iso: String?
     /// `user`, `bridge=NAME` or `none`.
     public var network: String
+    /// Of `network`.
+    public var bridge: String? {
+        network.hasPrefix("bridge=") ? String(network.dropFirst("bridge=".count)) : nil
+    }
     /// `52:54:00:…`
     public var macAddress: String
     /// Nil: KVM where the node has it.

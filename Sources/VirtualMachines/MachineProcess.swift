@@ -56,6 +56,7 @@ public actor MachineProcess {
             throw MachineError("\(directory.path): \(error.localizedDescription)")
         }
         guard directory.prepare(command: command.arguments),
+            command.configuration.bridge.map(directory.prepare(bridge:)) ?? true,
             MachineLease(directory).extend(toNanoseconds: leaseEndNanoseconds)
         else {
             throw MachineError("\(directory.path) cannot be written: errno \(errno)")

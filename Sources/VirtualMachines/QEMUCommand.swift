@@ -68,9 +68,9 @@ public struct QEMUCommand: Sendable {
     private var network: [String] {
         let device = ["-device", "virtio-net-pci,netdev=net,mac=\(configuration.macAddress)"]
         if configuration.network == "user" { return ["-netdev", "user,id=net"] + device }
-        guard configuration.network.hasPrefix("bridge=") else { return [] }
-        let bridge = configuration.network.dropFirst("bridge=".count)
-        return ["-netdev", "bridge,id=net,br=\(escaped(String(bridge)))"] + device
+        guard configuration.bridge != nil else { return [] }
+        let script = escaped(directory.networkScript)
+        return ["-netdev", "tap,id=net,script=\(script),downscript=no"] + device
     }
 
     private var accelerator: MachineConfiguration.Accelerator {

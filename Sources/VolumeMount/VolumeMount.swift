@@ -177,6 +177,13 @@ public final class VolumeMount: Sendable {
         }
     }
 
+    /// Requests of an earlier process that were answered with EAGAIN, because they were lost with it.
+    public var requestsTriedAgain: Int { mount.requestsTriedAgain }
+
+    /// Requests that were lost with an earlier process, and wait for ever; nil: cannot be told now. May
+    /// block for half a second.
+    public func requestsWithNobody() -> Int? { mount.requestsWithNobody() }
+
     /// This node was fenced while it lived: what was open answers EIO from now on. Returns when none
     /// of its direct I/O is left (rule drained-before-rejoin).
     public func loseEverything() async { await handler.loseEverything() }

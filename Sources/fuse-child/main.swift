@@ -6,9 +6,10 @@ import Handover
 import Logging
 import VolumeModel
 
-// fuse-child mount|adopt|blind|mute PATH IMAGE SOCKET HOLDER GRACE TRANSPORT: a process for tests to kill. It serves one
-// file, whose data are those of IMAGE; `mute` mounts and then answers no READ and no WRITE;
-// `blind` adopts after every trace of requests in hand is gone from the rings' memory.
+// fuse-child mount|adopt|blind|deaf|mute PATH IMAGE SOCKET HOLDER GRACE TRANSPORT: a process for tests to kill. It
+// serves one file, whose data are those of IMAGE; `mute` mounts and then answers no READ and no WRITE;
+// `blind` adopts after every trace of requests in hand is gone from the rings' memory; `deaf` too, but believes
+// to have answered them. One that adopts ends, with the mount, where it sees that requests were lost.
 
 /// Keeps nothing but the image: any process of it knows the kernel's nodes and handles.
 final class ImageFileSystem: FUSEHandler {
@@ -74,8 +75,9 @@ final class ImageFileSystem: FUSEHandler {
     func ended(_ reason: FUSEEndReason) { exit(0) }
 }
 
-/// As if the requests in hand had never reached the memory of the process that ended.
-func forgetRequests(_ state: FUSEMountState, _ descriptors: [Int32]) {
+/// As if the requests in hand had never reached the memory of the process that ended; or, `areNoted`, as if
+/// they had been answered and the kernel did not know.
+func forgetRequests(_ state: FUSEMountState, _ descriptors: [Int32], areNoted: Bool) {
     for (ring, file) in zip(state.rings, descriptors.dropFirst(state.workers)) {
         var status = stat()
         fstat(file, &status)
@@ -87,8 +89,8 @@ func forgetRequests(_ state: FUSEMountState, _ descriptors: [Int32]) {
             place.storeBytes(of: 0, as: UInt64.self)
         }
         // Behind the slots: what was noted.
-        for place in stride(
-            from: 2 * ring.entryMaximum * ring.slotBytes, to: Int(status.st_size), by: 8)
+        let first = areNoted ? Int(status.st_size) : 2 * ring.entryMaximum * ring.slotBytes
+        for place in stride(from: first, to: Int(status.st_size), by: 8)
         where forgotten.contains(memory.load(fromByteOffset: place, as: UInt64.self)) {
             memory.storeBytes(of: 0, toByteOffset: place, as: UInt64.self)
         }
@@ -112,7 +114,8 @@ var logger = Logger(label: "fuse-child")
 logger.logLevel = .notice
 let client = try HolderClient(socket: arguments[4], program: arguments[5], graceSeconds: grace)
 let mount: FUSEMount<ImageFileSystem>
-if arguments[1] == "adopt" || arguments[1] == "blind" {
+let adopts = ["adopt", "blind", "deaf"].contains(arguments[1])
+if adopts {
     // The holder may hear of the end of the process before a moment later.
     var taken = try? client.take("toy")
     for _ in 0..<500 where taken == nil {
@@ -121,7 +124,9 @@ if arguments[1] == "adopt" || arguments[1] == "blind" {
     }
     guard let taken else { exit(4) }
     let state = try JSONDecoder().decode(FUSEMountState.self, from: Data(taken.record))
-    if arguments[1] == "blind" { forgetRequests(state, taken.descriptors) }
+    if arguments[1] != "adopt" {
+        forgetRequests(state, taken.descriptors, areNoted: arguments[1] == "deaf")
+    }
     mount = try FUSEMount.adopt(
         state,
         descriptors: taken.descriptors, options: options, handler: handler, logger: logger)
@@ -135,4 +140,14 @@ if arguments[1] == "adopt" || arguments[1] == "blind" {
     try kept.get()
 }
 _ = write(1, "ready\n", 6)
+var watch = FUSELostRequestWatch()
+var verdict: FUSELostRequestWatch.Verdict?
+while adopts && verdict == nil {
+    usleep(20_000)
+    verdict = watch.look(mount.requestsWithNobody())
+}
+if case .lost = verdict {
+    try client.drop("toy")
+    exit(9)
+}
 while true { pause() }

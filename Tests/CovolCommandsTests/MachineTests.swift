@@ -24,6 +24,7 @@ struct MachineTests {
         ["vm", "create", "web", "--volume", "Volume1", "--image", "a", "--disk", "4X"],
         ["vm", "create", "web", "--volume", "Volume1", "--image", "a", "--memory", "1"],
         ["vm", "create", "web", "--volume", "Volume1", "--image", "a", "--network", "wifi"],
+        ["vm", "create", "web", "--volume", "Volume1", "--image", "a", "--network", "bridge=a/b"],
         ["vm", "create", "-web", "--volume", "Volume1", "--image", "a"],
         ["vm", "migrate", "web", "--cancel", "--quick"], ["vm", "set", "web"],
         ["vm", "set", "web", "--priority", "urgent"], ["node", "drain", "No Node"],

@@ -73,6 +73,16 @@ private final class Succession {
         child = -1
     }
 
+    /// What the process ended with by itself; nil: it did not, in twenty seconds.
+    func exitStatus() -> Int32? {
+        var status: Int32 = 0
+        guard eventually(seconds: 20, { waitpid(child, &status, WNOHANG) == child }) else {
+            return nil
+        }
+        child = -1
+        return status >> 8 & 0xff
+    }
+
     /// The holder's process, by the lock that it holds on a file of this test alone.
     private var holder: Int32? {
         guard let all = try? FileManager.default.contentsOfDirectory(atPath: "/proc") else {
@@ -164,6 +174,40 @@ struct AdoptionTests {
         try succession.start("adopt")
         var byte: UInt8 = 0
         #expect(pread(file, &byte, 1, 15 * 4096) == 1 && byte == 191)
+    }
+
+    /// Those that neither the kernel gives up nor a number finds are noticed: the process ends the mount,
+    /// and who made them hears so.
+    @Test func requestsThatNobodyHasAreNoticed() throws {
+        let succession = try Succession(.uring, graceSeconds: 8)
+        defer { succession.end() }
+        try succession.start("mute")
+        let outcomes = try writes(in: succession)
+        usleep(300_000)
+        succession.kill()
+        try succession.start("deaf")
+        #expect(succession.exitStatus() == 9)
+        for outcome in outcomes {
+            let error = outcome.wait(seconds: 10)
+            #expect(error == -Int(ECONNABORTED) || error == -Int(ENOTCONN))
+        }
+    }
+
+    @Test func onlyWhatStaysIsBelievedToBeLost() {
+        typealias Watch = FUSELostRequestWatch
+        func verdict(_ counts: (Int) -> Int?) -> Watch.Verdict? {
+            var watch = Watch()
+            for look in 0...Watch.looksMaximum {
+                if let verdict = watch.look(counts(look)) { return verdict }
+            }
+            return nil
+        }
+        #expect(verdict { _ in 0 } == Watch.Verdict.none)
+        #expect(verdict { _ in 2 } == .lost(2))
+        #expect(verdict { _ in nil } == .unknown)
+        // One of a busy mount's was on its way.
+        #expect(verdict { $0 == Watch.looksToBelieve - 2 ? 0 : 1 } == Watch.Verdict.none)
+        #expect(verdict { $0 % 2 == 0 ? nil : 3 } == .lost(3))
     }
 
     /// A reader and writer with one open file sees neither an error nor a wrong byte, through kill

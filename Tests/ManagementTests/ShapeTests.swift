@@ -51,6 +51,7 @@ struct ShapeTests {
                 "node-joined", "node-left", "node-lost", "node-forgotten", "fenced",
                 "fence-failed", "coordinator-moved", "coordinator-lost", "coordinator-took-over",
                 "failover-waits", "redirected", "direct", "opens-lost", "mount-resumed",
+                "requests-lost",
                 "path-lost", "path-back",
                 "volume-added", "volume-removed", "volume-renamed", "volume-changed",
                 "machine-runs", "machine-moved", "machine-restarted", "machine-failed",

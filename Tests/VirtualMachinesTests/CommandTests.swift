@@ -54,7 +54,9 @@ import VirtualMachines
         let arguments = arguments(configuration { $0.network = network })
         #expect(arguments.count { $0.hasPrefix("virtio-net-pci") } == count)
         if network == "bridge=br0" {
-            #expect(value("-netdev", arguments) == "bridge,id=net,br=br0")
+            #expect(
+                value("-netdev", arguments)
+                    == "tap,id=net,script=/run/vm/web@1/network.sh,downscript=no")
         }
     }
 

@@ -158,6 +158,7 @@ extension FUSEWorkerCore {
             }
         }
         guard found > 0 else { return }
+        channel.connection.triedAgain.add(found, ordering: .relaxed)
         channel.connection.logger.notice(
             "requests were lost with the process that served this mount: who made them tries again",
             metadata: ["requests": "\(found)"])

@@ -144,6 +144,16 @@ extension FUSEWorkerCore {
         uring?.pointee.queues.reduce(0) { $0 + $1.available } ?? 0
     }
 
+    /// What this worker has in hand of the ring's requests.
+    var requestCounts: FUSERequestCounts {
+        guard let uring else { return FUSERequestCounts() }
+        return uring.pointee.queues.reduce(into: FUSERequestCounts()) { counts, queue in
+            counts.inHand += queue.count - queue.available
+            counts.waiting += queue.waiting
+            counts.returned &+= queue.returned
+        }
+    }
+
     /// The request in a slot, as it would be read from the device: header and first argument are moved
     /// to where the payload begins. Nil where the lengths contradict each other.
     func requestOfEntry(_ slot: Int) -> UnsafeRawBufferPointer? {

@@ -11,7 +11,7 @@ extension ManagementClient {
     public func createMachine(
         _ request: MachineCreateRequest, progress: @escaping @Sendable (String) async -> Void
     ) async throws {
-        try MachineName.validate(request.name)
+        try request.validate()
         try await perform("machines", ManagementCoding.encode(request), progress)
     }
 

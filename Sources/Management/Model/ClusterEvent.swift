@@ -22,6 +22,8 @@ public enum ClusterEventKind: String, Sendable, CaseIterable {
     /// A node was fenced while it lived: what was open there answers EIO.
     case opensLost = "opens-lost"
     case mountResumed = "mount-resumed"
+    /// Requests of programs were lost with a daemon that ended.
+    case requestsLost = "requests-lost"
     case pathLost = "path-lost"
     case pathBack = "path-back"
     case volumeAdded = "volume-added"

@@ -39,6 +39,34 @@ public struct MachineCreateRequest: Codable, Sendable, Equatable {
         self.settings = settings
         network = "user"
     }
+
+    /// - Throws: `ManagementError` that names the wrong value.
+    public func validate() throws(ManagementError) {
+        try MachineName.validate(name)
+        try VolumeName.validate(volume)
+        try settings.validate()
+        if let accelerator, !["kvm", "tcg"].contains(accelerator) {
+            throw .invalidRequest("the accelerator is kvm or tcg, not \(accelerator)")
+        }
+        guard !["user", "none"].contains(network) else { return }
+        let bridge = network.dropFirst("bridge=".count)
+        // What the kernel takes for a device's name, less what nobody gives one.
+        let isName = bridge.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: [UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-")].contains(byte)
+            }
+        }
+        guard network.hasPrefix("bridge="), (1...15).contains(bridge.utf8.count), isName,
+            bridge.first != ".", bridge.first != "-"
+        else {
+            throw .invalidRequest(
+                "the network is user, bridge=NAME with the name of a bridge, or none, not \(network)"
+            )
+        }
+    }
 }
 
 /// What an operator may set on a machine; nil leaves it as it is, an empty list or text takes it away.

@@ -10,9 +10,7 @@ extension ManagementRoutes {
         }
         machines.post { request, _ in
             let body = try await body(MachineCreateRequest.self, of: request)
-            try MachineName.validate(body.name)
-            try VolumeName.validate(body.volume)
-            try body.settings.validate()
+            try body.validate()
             return Self.progress { [backend] progress in
                 try await backend.createMachine(body, progress: progress)
             }

@@ -48,8 +48,9 @@ extension IntegrationTests {
                         "\(node.plan.directory)/enough-\(coordinator)",
                     ],
                     timeoutSeconds: 120)
-                for _ in 0..<3 {
+                for round in 0..<3 {
                     try await Task.sleep(for: .milliseconds(400))
+                    if round == 1 { try await killHolder(of: node) }
                     try await node.apply(.daemon(.kill))
                     try await node.apply(.daemon(.start))
                     try await lab.waitUntilServing()
@@ -94,6 +95,18 @@ extension IntegrationTests {
                         raise
             print(blocks)
             """
+
+        /// Returns when another holder has what this one had.
+        private func killHolder(of node: LabNode) async throws {
+            func kept() -> Int {
+                let log = (try? String(contentsOfFile: node.plan.log, encoding: .utf8)) ?? ""
+                return log.split(separator: "\n").count { $0.contains("another one keeps them") }
+            }
+            let before = kept()
+            try await node.check(
+                ["pkill", "-KILL", "-f", "covol-holder \(node.plan.stateDirectory)/"])
+            try await eventually("another holder keeps the mount") { kept() > before }
+        }
 
         private func restart(_ node: LabNode) async throws {
             let daemon = node.daemon

@@ -92,7 +92,8 @@ extension Lab {
         try await Task.sleep(for: .milliseconds(50))
         let boot = try #require(console.boots.last)
         let node = node(1)
-        try await node.shell("cp \(name)/disk0.raw '\(plan.directory)/checked.raw'")
+        try await node.shell(
+            "qemu-img convert -O raw \(name)/disk0.* '\(plan.directory)/checked.raw'")
         try GuestRecords.check(
             image: plan.directory + "/checked.raw", boot: boot, lastRecord: console.lastRecord)
     }

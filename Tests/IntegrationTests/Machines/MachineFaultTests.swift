@@ -195,13 +195,16 @@ extension IntegrationTests {
         }
 
         /// A daemon is killed and started again, time after time, while its machine writes: the guest
-        /// waits, and goes on. Also while its node coordinates the volume.
-        @Test func aKilledDaemonsMachineGoesOn() async throws {
+        /// waits, and goes on. Also while its node coordinates the volume, and with a disk that grows.
+        @Test(arguments: ["raw", "qcow2"])
+        func aKilledDaemonsMachineGoesOn(_ format: String) async throws {
             let seed = SeededGenerator.seedOfThisRun
             print("aKilledDaemonsMachineGoesOn: SEED=\(seed), \(Self.rounds) rounds")
             var random = SeededGenerator(seed: seed)
-            try await withMachine("served") { lab, console in
-                try await lab.vm("start", "served", "--on", "node2")
+            let name = "served-\(format)"
+            let disk = ["--disk", "32M,format=\(format)"]
+            try await withMachine(name, options: disk) { lab, console in
+                try await lab.vm("start", name, "--on", "node2")
                 try await console.waitForBeats(10, on: "node2")
                 let began = Clock.nowSeconds
                 for round in 0..<Self.rounds {
@@ -218,12 +221,12 @@ extension IntegrationTests {
                     try await console.waitForBeats(120, on: "node2")
                 }
                 try console.requireOneBoot()
-                #expect(lab.copies(of: "served") == ["node2"])
+                #expect(lab.copies(of: name) == ["node2"])
                 // A request that went with the daemon halts the guest for a moment.
-                try await lab.wait(untilMachine: "served", is: "Running")
+                try await lab.wait(untilMachine: name, is: "Running")
                 print("longest silence of the guest: \(console.longestGap(sinceSeconds: began)) s")
                 try console.requireContinuity()
-                try await lab.stopAndCheck("served", console)
+                try await lab.stopAndCheck(name, console)
             }
         }
 
@@ -232,9 +235,10 @@ extension IntegrationTests {
             try await withMachine("orphan") { lab, console in
                 try await lab.vm("start", "orphan", "--on", "node2")
                 try await console.waitForBeats(5, on: "node2")
+                // The daemon first: it would start another holder.
+                try await lab.node(2).apply(.daemon(.kill))
                 try await lab.node(2).check(
                     ["pkill", "-KILL", "-f", "covol-holder \(lab.node(2).plan.stateDirectory)/"])
-                try await lab.node(2).apply(.daemon(.kill))
                 try await lab.node(2).apply(.daemon(.start))
                 try await lab.waitUntilServing()
                 let deadline = Clock.nowSeconds + 60

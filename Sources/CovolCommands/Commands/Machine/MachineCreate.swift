@@ -66,18 +66,14 @@ struct MachineCreate: BackendCommand {
         guard kernel != nil || (initrd == nil && append == nil) else {
             throw ValidationError("--initrd and --append belong to --kernel")
         }
-        let isNetwork =
-            ["user", "none"].contains(network)
-            || (network.hasPrefix("bridge=") && network.count > "bridge=".count)
-        guard isNetwork else {
-            throw ValidationError("--network is user, bridge=NAME or none, not \(network)")
-        }
-        if let accelerator, !["kvm", "tcg"].contains(accelerator) {
-            throw ValidationError("--accelerator is kvm or tcg, not \(accelerator)")
-        }
+        try asUsage { () throws(ManagementError) in try request.validate() }
     }
 
     func perform(on backend: any ManagementBackend, output: CommandOutput) async throws {
+        try await make(request, on: backend, format, output)
+    }
+
+    private var request: MachineCreateRequest {
         var request = MachineCreateRequest(
             name: name, volume: volume, settings: settings.settings)
         request.disk = disk?.disk
@@ -88,7 +84,7 @@ struct MachineCreate: BackendCommand {
         request.iso = iso.map(absolutePath)
         request.network = network
         request.accelerator = accelerator
-        try await make(request, on: backend, format, output)
+        return request
     }
 }
 
