@@ -19,6 +19,10 @@ extension SimulatedCoordinator {
             failed()
             return
         }
+        if let strike = strikeAtChange, core.onceKey(of: task) != nil {
+            strikeAtChange = nil
+            simulation.after(simulation.random.within(0 ... .microseconds(150)), strike)
+        }
         if let key { waiting[key]?.cells = outcome.cells }
         whenDurable(needsCommit: command.needsCommit(rules)) { [self] isDurable in
             guard isDurable else {

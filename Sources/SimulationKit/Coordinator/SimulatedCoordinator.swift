@@ -34,6 +34,8 @@ final class SimulatedCoordinator {
     private(set) var isOver = false
     var sessions: [String: NodeIdentity] = [:]
     var waiting: [RequestKey: Waiting] = [:]
+    /// A fault that waits for a change that is not durable.
+    var strikeAtChange: (() -> Void)?
     /// What a planned end waits for.
     var onIdle: (() -> Void)?
 

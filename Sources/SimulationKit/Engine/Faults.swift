@@ -28,12 +28,17 @@ final class Faults {
         let long = simulation.random.within(.milliseconds(1000) ... .milliseconds(6000))
         switch fault {
         case .hostPower:
-            node.losePower()
-            simulation.after(short + .milliseconds(300)) { node.start() }
+            strikeWhileChanging(node) { [simulation] node in
+                node.losePower()
+                simulation.after(short + .milliseconds(300)) { node.start() }
+            }
         case .daemonKill:
-            node.kill()
             let soon = simulation.random.within(.milliseconds(1) ... .milliseconds(80))
-            simulation.after(simulation.random.chance(0.6) ? soon : short) { node.start() }
+            let pause = simulation.random.chance(0.6) ? soon : short
+            strikeWhileChanging(node) { [simulation] node in
+                node.kill()
+                simulation.after(pause) { node.start() }
+            }
         case .daemonPause:
             node.pause()
             simulation.after(short) { node.resume() }
@@ -78,6 +83,18 @@ final class Faults {
             simulation.trace("operator", "move to \(target.name)")
             simulation.store.owner?.moveTarget = target.name
         }
+    }
+
+    /// Strikes a node; or, as often, the one that coordinates, when a change is on its way to the journal:
+    /// by chance alone that moment is hardly ever met.
+    private func strikeWhileChanging(
+        _ node: SimulatedHost, _ strike: @escaping (SimulatedHost) -> Void
+    ) {
+        let acting = simulation.nodes.first { $0.coordinator != nil }
+        guard simulation.random.chance(0.5), let acting, let coordinator = acting.coordinator else {
+            return strike(node)
+        }
+        coordinator.strikeAtChange = { strike(acting) }
     }
 
     private func cut(_ pairs: [(Int, Int)], _ length: UInt64) {

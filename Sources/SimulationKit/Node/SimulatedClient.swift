@@ -147,7 +147,10 @@ final class SimulatedClient {
         }
         after(.milliseconds(500)) { end(false) }
         host.send(to: target) { [self] in
-            guard let coordinator = target.coordinator, coordinator.epoch == epoch else { return }
+            // The store says whose life it is: a message of an earlier one may come late.
+            guard let coordinator = target.coordinator, coordinator.epoch == epoch,
+                simulation.store.attachments[me.name]?.incarnation == me.incarnation
+            else { return }
             coordinator.openSession(me)
             target.send(to: host) { [self] in
                 guard !hasEnded, generation == linkGeneration else { return }
