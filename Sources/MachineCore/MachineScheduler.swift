@@ -6,16 +6,19 @@ public struct MachineNode: Hashable, Sendable {
     public var isDraining: Bool
     /// For guests.
     public var memoryBytes: UInt64
+    /// How many threads run or wait for a processor, on each of its processors.
+    public var load: Double
     /// The volumes that it may write to, as far as anybody has proven.
     public var attachments: Set<String>
 
     public init(
-        isMember: Bool, isDraining: Bool = false, memoryBytes: UInt64,
+        isMember: Bool, isDraining: Bool = false, memoryBytes: UInt64, load: Double = 0,
         attachments: Set<String> = []
     ) {
         self.isMember = isMember
         self.isDraining = isDraining
         self.memoryBytes = memoryBytes
+        self.load = load
         self.attachments = attachments
     }
 }
@@ -215,12 +218,19 @@ public struct MachineScheduler: Sendable {
         var failures: Int
         var conflicts: Int
         var preference: Int
+        /// Of its memory for guests, in tenths: what differs by less is decided by the load.
+        var usedTenths: Int
+        var load: Double
         var usedShare: Double
         var name: String
 
         static func < (left: Rank, right: Rank) -> Bool {
-            (left.failures, left.conflicts, left.preference, left.usedShare, left.name)
-                < (right.failures, right.conflicts, right.preference, right.usedShare, right.name)
+            let one = (left.failures, left.conflicts, left.preference, left.usedTenths)
+            let other = (right.failures, right.conflicts, right.preference, right.usedTenths)
+            if one != other { return one < other }
+            return (left.load, left.usedShare, left.name) < (
+                right.load, right.usedShare, right.name
+            )
         }
     }
 
@@ -239,10 +249,11 @@ public struct MachineScheduler: Sendable {
             }
         let capacity = max(1, nodes[name]?.memoryBytes ?? 1)
         let used = Double(capacity) - Double(freeBytes(on: name, without: machine))
+        let share = used / Double(capacity)
         return Rank(
             failures: isLast ? -1 : here / limits.failuresPerNode, conflicts: conflicts,
             preference: machine.demand.preferredOwners.firstIndex(of: name) ?? Int.max,
-            usedShare: used / Double(capacity), name: name)
+            usedTenths: Int(share * 10), load: nodes[name]?.load ?? 0, usedShare: share, name: name)
     }
 
     private func starts(on node: String) -> Int {

@@ -230,18 +230,27 @@ actor MachineManager {
     }
 
     private func tick() async {
-        await context.membership.publish(
-            StoreKeys.machineNode(context.node), capacity)
+        if let capacity {
+            await context.membership.publish(StoreKeys.machineNode(context.node), capacity)
+        }
         for (name, process) in copies { await lookAfterStorage(name, process) }
         await publishStates()
     }
 
-    /// Nine tenths of the memory: the rest is the node's own.
-    private lazy var capacity: [UInt8] = {
-        let total = ProcessInfo.processInfo.physicalMemory
-        let record = MachineNodeRecord(memoryBytes: total / 10 * 9)
-        return (try? JSONEncoder().encode(record)).map(Array.init) ?? []
-    }()
+    /// Nine tenths of the memory: the rest is the node's own. The load in quarters, so that it is not
+    /// published all the time.
+    private var capacity: [UInt8]? {
+        var averages = [0.0]
+        let load = getloadavg(&averages, 1) == 1 ? averages[0] : 0
+        let processors = Double(max(1, ProcessInfo.processInfo.activeProcessorCount))
+        let record = MachineNodeRecord(
+            memoryBytes: ProcessInfo.processInfo.physicalMemory / 10 * 9,
+            load: (load / processors * 4).rounded() / 4)
+        // What is published again only where it differs.
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return (try? encoder.encode(record)).map(Array.init)
+    }
 
     private func publishStates() async {
         for (name, process) in copies {

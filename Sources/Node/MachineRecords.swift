@@ -17,6 +17,8 @@ extension StoreKeys {
 /// What a node has for machines; under its lease.
 struct MachineNodeRecord: Codable, Sendable, Equatable {
     var memoryBytes: UInt64
+    /// Of the last minute, for each processor.
+    var load: Double?
 }
 
 /// How a machine is on its node, for everybody to see; under the node's lease.
@@ -74,8 +76,9 @@ extension ClusterStore {
         }
         for entry in try await all(prefix: StoreKeys.machineNodes).entries {
             let record: MachineNodeRecord = try entry.decoded()
-            nodes[String(entry.key.dropFirst(StoreKeys.machineNodes.count))]?.memoryBytes =
-                record.memoryBytes
+            let name = String(entry.key.dropFirst(StoreKeys.machineNodes.count))
+            nodes[name]?.memoryBytes = record.memoryBytes
+            nodes[name]?.load = record.load ?? 0
         }
         for entry in try await all(prefix: StoreKeys.drains).entries {
             nodes[String(entry.key.dropFirst(StoreKeys.drains.count))]?.isDraining = true

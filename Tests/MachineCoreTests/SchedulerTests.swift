@@ -15,11 +15,11 @@ import VolumeModel
     }
 
     private func node(
-        _ gib: UInt64 = 8, isMember: Bool = true, isDraining: Bool = false,
+        _ gib: UInt64 = 8, isMember: Bool = true, isDraining: Bool = false, load: Double = 0,
         attachments: Set<String> = ["v"]
     ) -> MachineNode {
         MachineNode(
-            isMember: isMember, isDraining: isDraining, memoryBytes: gib << 30,
+            isMember: isMember, isDraining: isDraining, memoryBytes: gib << 30, load: load,
             attachments: attachments)
     }
 
@@ -47,6 +47,18 @@ import VolumeModel
         #expect(
             decisions(["node1": node(), "node2": node()], others + [new])
                 == [.place("new", on: "node2")])
+    }
+
+    @Test func ofEquallyEmptyNodesTheOneWithLessToDoGetsIt() {
+        let new = machine("new") { $0.phase = .waiting }
+        #expect(
+            decisions(["node1": node(load: 1.5), "node2": node(load: 0.25)], [new])
+                == [.place("new", on: "node2")])
+        // Memory comes first.
+        let others = [machine("a", gib: 4, running("node2"))]
+        #expect(
+            decisions(["node1": node(load: 1.5), "node2": node(load: 0.25)], others + [new])
+                == [.place("new", on: "node1")])
     }
 
     @Test func preferredOwnersComeFirstAndPossibleOnesAlone() {
