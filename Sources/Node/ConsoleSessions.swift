@@ -41,8 +41,12 @@ actor ConsoleSessions {
             return ConsoleAnswer(node: node, isOver: true)
         }
         link.write(exchange.input)
-        if exchange.waits { await link.waitForOutput(seconds: ConsoleExchange.waitSeconds) }
-        let (output, dropped, isOver) = link.take()
+        var (output, dropped, isOver) = (Data(), 0, link.isOver)
+        // Not by other turns as well: two answers under way may come in any order.
+        if exchange.waits {
+            await link.waitForOutput(seconds: ConsoleExchange.waitSeconds)
+            (output, dropped, isOver) = link.take()
+        }
         _ = touch(exchange.session, of: machine)
         if isOver || exchange.isLast { end(exchange.session, of: machine) }
         return ConsoleAnswer(
@@ -118,8 +122,10 @@ private final class ConsoleLink: Sendable {
 
     func take() -> (output: Data, dropped: Int, isOver: Bool) {
         state.withLock { state in
-            defer { (state.output, state.dropped) = ([], 0) }
-            return (Data(state.output), state.dropped, state.isOver)
+            let output = Data(state.output.prefix(ConsoleExchange.outputMaximumBytes))
+            state.output.removeFirst(output.count)
+            defer { state.dropped = 0 }
+            return (output, state.dropped, state.isOver && state.output.isEmpty)
         }
     }
 

@@ -61,6 +61,7 @@ final class MessageRouter: Sendable {
                     .resetMachine, json: ResetMachineAnswer(problem: problem ?? nil))
             case .console:
                 let request = try message.decodedJSON(as: ConsoleRequest.self)
+                try request.exchange.validate()
                 let reply = await machines.withLock { $0 }?.console(
                     request, from: connection.peer.node)
                 return TransportMessage(

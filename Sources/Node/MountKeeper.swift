@@ -84,7 +84,6 @@ final class MountKeeper: Sendable {
         if let client, (try? client.names()) != nil { return false }
         do {
             try connect()
-            kept.withLock { $0 = [] }
             return true
         } catch {
             log.debug("there is no holder yet", metadata: ["error": "\(error)"])

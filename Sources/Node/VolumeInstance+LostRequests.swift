@@ -37,8 +37,12 @@ extension VolumeInstance {
                 "\(count) requests to \(record.name) on \(context.node) were lost with the daemon that "
                     + "ended, and wait for ever: the mount ends, and machines on it are booted again"
             )
-            // The event is on its way to the store.
+            // The event is on its way to the store; the log has it in any case.
             try? await Task.sleep(for: .seconds(1))
+            // Not only by the holder's hand: the next process must not find it.
+            do { try mount?.abort() } catch {
+                log.error("the mount could not be ended", metadata: ["error": "\(error)"])
+            }
             startAnew()
         }
     }

@@ -59,7 +59,8 @@ final class MountLedger: Sendable {
     /// For a holder to keep.
     let file: Int32
     // Sound: constant, unmapped with the last reference. A record is written by whoever has its slot,
-    // the count under the lock, `lastOpen` under the mount's, `sessionEpoch` by the one who opens sessions.
+    // the count under the lock, `lastOpen` under the mount's, `sessionEpoch` by the one who opens sessions;
+    // `isIncomplete` only ever becomes 1.
     private nonisolated(unsafe) let memory: UnsafeMutablePointer<UInt64>
     private let state = Lock(State())
 
@@ -240,6 +241,8 @@ final class MountLedger: Sendable {
         let words = place(slot)
         func handle(at index: Int) -> FileHandle? {
             let length = Int(words[index] & 0xff)
+            // A longer one would lie beyond its record.
+            guard length <= FileHandle.maximumLength else { return nil }
             let bytes = (0..<length).map {
                 UInt8(truncatingIfNeeded: words[index + 1 + $0 / 8] >> UInt64(8 * ($0 % 8)))
             }

@@ -137,15 +137,21 @@ struct AdoptionTests {
         return outcomes
     }
 
+    /// The same, and the process is gone.
+    private func killWithWrites(_ succession: Succession) throws -> [Outcome<Int>] {
+        try succession.start("mute")
+        let outcomes = try writes(in: succession)
+        usleep(300_000)
+        succession.kill()
+        return outcomes
+    }
+
     /// Requests that a killed process had read, and did not answer, are answered by the next.
     @Test(arguments: [FUSEMountOptions.Transport.uring, .device])
     func requestsInHandAreAnswered(_ transport: FUSEMountOptions.Transport) throws {
         let succession = try Succession(transport, graceSeconds: 8)
         defer { succession.end() }
-        try succession.start("mute")
-        let outcomes = try writes(in: succession)
-        usleep(300_000)
-        succession.kill()
+        let outcomes = try killWithWrites(succession)
         #expect(outcomes.allSatisfy { $0.wait(seconds: 0.2) == nil })
         try succession.start("adopt")
         for outcome in outcomes { #expect(outcome.wait(seconds: 3) == 4096) }
@@ -158,10 +164,7 @@ struct AdoptionTests {
     @Test func requestsThatWereLostAreTriedAgain() throws {
         let succession = try Succession(.uring, graceSeconds: 8)
         defer { succession.end() }
-        try succession.start("mute")
-        let outcomes = try writes(in: succession)
-        usleep(300_000)
-        succession.kill()
+        let outcomes = try killWithWrites(succession)
         try succession.start("blind")
         for outcome in outcomes { #expect(outcome.wait(seconds: 3) == -Int(EAGAIN)) }
         let file = open(succession.filePath, O_RDWR | O_CLOEXEC)
@@ -181,10 +184,7 @@ struct AdoptionTests {
     @Test func requestsThatNobodyHasAreNoticed() throws {
         let succession = try Succession(.uring, graceSeconds: 8)
         defer { succession.end() }
-        try succession.start("mute")
-        let outcomes = try writes(in: succession)
-        usleep(300_000)
-        succession.kill()
+        let outcomes = try killWithWrites(succession)
         try succession.start("deaf")
         #expect(succession.exitStatus() == 9)
         for outcome in outcomes {

@@ -10,12 +10,16 @@ public struct ConsoleExchange: Codable, Sendable, Equatable {
     /// What one turn takes along at most.
     public static let inputMaximumBytes = 16 << 10
 
+    /// What one answer brings at most.
+    public static let outputMaximumBytes = 16 << 10
+
     /// A UUID of the client's choice.
     public var session: String
     /// The first turn: opens the session. Others are of a session that is there, or has ended.
     public var isFirst: Bool
     public var input: Data
-    /// Answered when the guest has written something, or after ``waitSeconds``.
+    /// Answered when the guest has written something, or after ``waitSeconds``. Only such a turn brings
+    /// output, so that it comes in its order: one of them at a time.
     public var waits: Bool
     /// The last turn.
     public var isLast: Bool
