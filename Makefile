@@ -47,12 +47,14 @@ sim-controls:
 soak:
 	@scripts/soak
 
-## bench: volumes beside the raw LUN, as ratios; GROWTH=1 how cost grows, PROFILE=1 a create's time
+## bench: volumes beside the raw LUN; GROWTH=1 how cost grows, PROFILE=1 a create, ALLOCATIONS=1 the heap
 bench:
 ifdef GROWTH
 	@scripts/bench growth
 else ifdef PROFILE
 	@scripts/bench profile
+else ifdef ALLOCATIONS
+	@scripts/bench allocations
 else
 	@scripts/bench
 endif

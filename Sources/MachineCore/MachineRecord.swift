@@ -56,7 +56,7 @@ public struct MachineRecord: Codable, Hashable, Sendable {
     public var epoch: UInt64
     /// Where it is being moved, or was asked to be started.
     public var target: String?
-    /// Where the target's copy takes the stream, `address:port`.
+    /// Where the target's copy takes the stream, as `MigrationArrival` describes it.
     public var arrival: String?
     /// Counts the migrations: a copy that took the stream of one is of no use to another.
     public var migration: UInt64

@@ -6,14 +6,14 @@ import VirtualMachines
 /// How copies leave this node: as a stream to another one, or as a file on their volume.
 extension MachineManager {
     func send(
-        _ name: String, _ epoch: UInt64, _ target: String, _ address: String
+        _ name: String, _ epoch: UInt64, _ target: String, _ arrival: String
     ) async {
         guard let process = copies[name] else { return }
         let outcome: MachineHostEvent.Outcome
         do {
             try await process.send(
                 to: MigrationTarget(
-                    address: address,
+                    arrival: try MigrationArrival(arrival),
                     hostName: AuthorityNames.dnsName(node: target, clusterID: context.clusterID)),
                 credentials: try streamCredentials()
             ) { progress in await self.show(progress, of: name) }

@@ -18,13 +18,13 @@ extension MachineManager {
     func receive(_ name: String, _ epoch: UInt64) async {
         let migration = record(of: name)?.migration
         await start(name, epoch, isIncoming: true) { process in
-            let address = try await process.receive(
+            let arrival = try await process.receive(
                 address: self.ownAddress(), credentials: try self.streamCredentials())
             let changed = try await self.context.store.changeMachine(name) { record in
                 guard record.phase == .migrating, record.target == self.context.node,
                     record.epoch + 1 == epoch, record.migration == migration
                 else { throw NodeError("it does not come here any more") }
-                record.arrival = address
+                record.arrival = arrival.description
             }
             guard changed != nil else { throw NodeError("there is no such machine any more") }
         }

@@ -50,6 +50,7 @@ public enum JSONValue: Codable, Hashable, Sendable {
     }
 
     public var text: String? { if case .string(let value) = self { value } else { nil } }
+    public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
     public var isTrue: Bool { self == .bool(true) }
 
     public var double: Double? {

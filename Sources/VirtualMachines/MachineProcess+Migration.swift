@@ -14,8 +14,7 @@ public struct MigrationProgress: Hashable, Sendable {
 
 /// Where a migration goes, and what it may cost.
 public struct MigrationTarget: Sendable {
-    /// `address:port`
-    public var address: String
+    public var arrival: MigrationArrival
     /// The name in the target's certificate.
     public var hostName: String
     /// The longest pause that is aimed at.
@@ -24,14 +23,44 @@ public struct MigrationTarget: Sendable {
     public var limit: Duration
 
     public init(
-        address: String, hostName: String, blackoutMilliseconds: Int64 = 100,
+        arrival: MigrationArrival, hostName: String, blackoutMilliseconds: Int64 = 100,
         limit: Duration = .seconds(600)
     ) {
-        self.address = address
+        self.arrival = arrival
         self.hostName = hostName
         self.blackoutMilliseconds = blackoutMilliseconds
         self.limit = limit
     }
+}
+
+/// Where a copy takes a stream, and how: the target decides, the source follows.
+public struct MigrationArrival: Hashable, Sendable, CustomStringConvertible {
+    /// `address:port`
+    public var address: String
+    /// Connections that carry memory beside the stream's own (QEMU's multifd); 0: that one carries all.
+    public var channels: Int
+
+    public init(address: String, channels: Int = 0) {
+        self.address = address
+        self.channels = channels
+    }
+
+    /// From what ``description`` made of it.
+    public init(_ description: String) throws {
+        let words = description.split(separator: " ")
+        let channels = words.count == 2 ? Int(words[1]) : 0
+        guard (1...2).contains(words.count), let channels, (0...255).contains(channels) else {
+            throw MachineError("'\(description)' is no address of a migration")
+        }
+        self.init(address: String(words[0]), channels: channels)
+    }
+
+    /// `address:port`, or `address:port channels`
+    public var description: String { channels == 0 ? address : "\(address) \(channels)" }
+
+    /// One connection's encryption is one processor's work: memory from this size goes over more of them.
+    /// Measured: docs/testing.md.
+    static func channels(memoryBytes: Int64) -> Int { memoryBytes >= 1 << 30 ? 2 : 0 }
 }
 
 extension MachineProcess {
@@ -40,16 +69,18 @@ extension MachineProcess {
     /// Makes a copy that was started as incoming take streams on a port of its own.
     ///
     /// - Parameter credentials: a folder with `ca-cert.pem`, `server-cert.pem`, `server-key.pem`.
-    /// - Returns: `address:port`
-    public func receive(address: String, credentials: String) async throws -> String {
-        try await prepareStream(credentials, endpoint: "server", hostName: nil)
+    public func receive(address: String, credentials: String) async throws -> MigrationArrival {
+        let memory = try await monitor.execute("query-memory-size-summary")["base-memory"]
+        let channels = MigrationArrival.channels(memoryBytes: memory?.integer ?? 0)
+        try await prepareStream(
+            credentials, endpoint: "server", hostName: nil, channels: channels)
         let host = address.contains(":") ? "[\(address)]" : address
         try await monitor.execute("migrate-incoming", ["uri": .string("tcp:\(host):0")])
         let answer = try await monitor.execute("query-migrate")
         guard let port = answer["socket-address"]?[0]?["port"]?.text else {
             throw MachineError("QEMU does not tell on which port it listens")
         }
-        return "\(host):\(port)"
+        return MigrationArrival(address: "\(host):\(port)", channels: channels)
     }
 
     /// Takes a saved state, into a copy that was started as incoming.
@@ -80,11 +111,13 @@ extension MachineProcess {
         to target: MigrationTarget, credentials: String,
         progress: @Sendable (MigrationProgress) async -> Void
     ) async throws {
-        try await prepareStream(credentials, endpoint: "client", hostName: target.hostName)
+        try await prepareStream(
+            credentials, endpoint: "client", hostName: target.hostName,
+            channels: target.arrival.channels)
         try await monitor.execute(
             "migrate-set-parameters",
             ["downtime-limit": .integer(target.blackoutMilliseconds), "max-bandwidth": 0])
-        try await monitor.execute("migrate", ["uri": .string("tcp:\(target.address)")])
+        try await monitor.execute("migrate", ["uri": .string("tcp:\(target.arrival.address)")])
         try await finishSending(limit: target.limit, progress)
     }
 
@@ -100,7 +133,9 @@ extension MachineProcess {
         // The name is there only once all of it is on the volume.
         let command =
             "exec:dd of=\(new) bs=1M iflag=fullblock conv=fsync status=none && mv \(new) \(state)"
-        try await setCapabilities(["auto-converge": false, "return-path": false])
+        try await setCapabilities([
+            "auto-converge": false, "multifd": false, "return-path": false,
+        ])
         try await monitor.execute("migrate-set-parameters", ["max-bandwidth": 0, "tls-creds": ""])
         try await monitor.execute("migrate", ["uri": .string(command)])
         try await finishSending(limit: .seconds(3600), progress)
@@ -155,7 +190,7 @@ extension MachineProcess {
     }
 
     private func prepareStream(
-        _ credentials: String, endpoint: String, hostName: String?
+        _ credentials: String, endpoint: String, hostName: String?, channels: Int
     ) async throws {
         // Of an earlier attempt.
         _ = try? await monitor.execute("object-del", ["id": "tls"])
@@ -167,9 +202,12 @@ extension MachineProcess {
             ])
         var parameters: [String: JSONValue] = ["tls-creds": "tls"]
         parameters["tls-hostname"] = hostName.map { .string($0) }
+        if channels > 0 { parameters["multifd-channels"] = .integer(Int64(channels)) }
         try await monitor.execute("migrate-set-parameters", .object(parameters))
         // With the way back open, the source's end of it means that the target could load everything.
-        try await setCapabilities(["auto-converge": true, "return-path": true])
+        try await setCapabilities([
+            "auto-converge": true, "multifd": channels > 0, "return-path": true,
+        ])
     }
 
     private func setCapabilities(_ capabilities: [String: Bool]) async throws {

@@ -5,65 +5,21 @@ import Testing
 @testable import VirtualMachines
 
 /// A real QEMU below its supervisor, with nothing in it: it never leaves its firmware.
-@Suite(
-    .serialized,
-    .enabled(
-        if: access("/usr/bin/qemu-system-x86_64", X_OK) == 0, "needs QEMU (qemu-system-x86)"))
+@Suite(.serialized, .needsQEMU)
 struct ProcessTests {
-    private static var supervisor: String {
-        let folder =
-            ProcessInfo.processInfo.environment["COVOL_BIN_DIR"]
-            ?? FileManager.default.currentDirectoryPath + "/.build/debug"
-        return folder + "/covol-machine"
-    }
-
-    private func withCopy(
-        leaseSeconds: UInt64 = 60, isIncoming: Bool = false,
-        _ body: (MachineProcess) async throws -> Void
-    ) async throws {
-        let folder = NSTemporaryDirectory() + "covol-vm-\(UInt32.random(in: 0 ... .max))"
-        try FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        let configuration = MachineConfiguration(
-            name: "empty", memoryBytes: 64 << 20, cpus: 1, disks: [], network: "none",
-            accelerator: .tcg)
-        let process = try await MachineProcess.start(
-            QEMUCommand(
-                configuration: configuration, folder: folder,
-                directory: MachineRunDirectory(path: folder + "/run"), isIncoming: isIncoming),
-            supervisor: Self.supervisor,
-            leaseEndNanoseconds: bootNanoseconds() + leaseSeconds * 1_000_000_000)
-        do {
-            try await body(process)
-        } catch {
-            process.kill()
-            _ = await process.ended()
-            throw error
-        }
-        process.kill()
-        _ = await process.ended()
-        #expect(!process.processes.machine.isAlive)
-    }
-
-    private func expect(_ status: MachineProcess.Status, _ process: MachineProcess) async throws {
-        let now = try await process.status()
-        #expect(now == status)
-    }
-
     @Test func itStandsStillUntilItIsToldToRun() async throws {
         try await withCopy { process in
-            try await expect(.standing, process)
+            try await expectStatus(.standing, process)
             try await process.run()
-            try await expect(.running, process)
+            try await expectStatus(.running, process)
             try await process.pause()
-            try await expect(.standing, process)
+            try await expectStatus(.standing, process)
         }
     }
 
     @Test func anIncomingCopyReceives() async throws {
         try await withCopy(isIncoming: true) { process in
-            try await expect(.receiving, process)
+            try await expectStatus(.receiving, process)
         }
     }
 
@@ -109,11 +65,12 @@ struct ProcessTests {
         try await withCopy { process in
             await #expect(throws: MachineError.self) {
                 try await process.send(
-                    to: MigrationTarget(address: "127.0.0.1:1", hostName: "x"),
+                    to: MigrationTarget(
+                        arrival: MigrationArrival(address: "127.0.0.1:1"), hostName: "x"),
                     credentials: "/nonexistent"
                 ) { _ in }
             }
-            try await expect(.standing, process)
+            try await expectStatus(.standing, process)
         }
     }
 
@@ -128,7 +85,7 @@ struct ProcessTests {
                 QEMUCommand(
                     configuration: configuration, folder: folder,
                     directory: MachineRunDirectory(path: folder + "/run"), isIncoming: false),
-                supervisor: Self.supervisor,
+                supervisor: testSupervisor,
                 leaseEndNanoseconds: bootNanoseconds() + 60_000_000_000)
             Issue.record("it started without its disk")
         } catch { #expect("\(error)".contains("nothing.raw"), "\(error)") }

@@ -14,6 +14,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARIES = pathlib.Path(os.environ.get("COVOL_BIN_DIR", ROOT / ".build/release")).resolve()
 RESULTS = ROOT / ".bench"
+KIB = 1 << 10
 MIB = 1 << 20
 GIB = 1 << 30
 BLOCK = 4096
@@ -166,15 +167,17 @@ class Mount:
 
 
 class Lab:
-    """A lab of three nodes, node1 the coordinator of every volume that is added."""
+    """A lab of three nodes, node1 the coordinator of every volume that is added. Its daemons have
+    `environment` beside this process's own."""
 
-    def __init__(self, stack, directory, nodes=3):
+    def __init__(self, stack, directory, nodes=3, environment={}):
         self.directory = pathlib.Path(directory)
         self.nodes = ["node%d" % (number + 1) for number in range(nodes)]
         stack.callback(final(lambda: self.covol("lab", "down", self.directory), "lab down"))
-        self.covol(
-            "lab", "up", self.directory, "--nodes", nodes, "--memory", "--size", "300M",
-            "--log-level", "warning",
+        run(
+            BINARIES / "covol", "lab", "up", self.directory, "--nodes", nodes, "--memory",
+            "--size", "300M", "--log-level", "warning", timeout=180,
+            env={**os.environ, **environment},
         )  # fmt: skip
         # Its own volume would only idle beside ours.
         self.on("node1", "volume", "remove", "Volume1")

@@ -4,6 +4,7 @@
 import argparse
 import sys
 
+import allocations
 import compare
 import createprofile
 import growth
@@ -17,6 +18,9 @@ parts:
             writes .bench/results.json, results.md, ratios.svg, and rounds.json with every round
   growth    how cost grows; writes .bench/growth.md. Named parts alone: %s
   profile   where a remote create spends its time; writes .bench/profile.md
+  allocations
+            the daemons' heap allocations for each request, with the thresholds that
+            scripts/bench.d/allocations.json has; fails beyond them
   publish   puts what is in .bench into docs/performance.md; measures nothing
 
 cases: %s
@@ -38,7 +42,7 @@ def main():
         prog="scripts/bench", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("part", nargs="?", default="compare",
-                        choices=["compare", "growth", "profile", "publish"])  # fmt: skip
+                        choices=["allocations", "compare", "growth", "profile", "publish"])  # fmt: skip
     parser.add_argument("parts", nargs="*", metavar="PART", help="with growth: only these")
     parser.add_argument("--rounds", type=positive(int), default=3, help="default: 3")
     parser.add_argument("--seconds", type=positive(float),
@@ -62,8 +66,8 @@ def main():
         if options.part == "publish":
             report.publish()
         else:
-            parts = {"compare": compare.compare, "growth": growth.growth,
-                     "profile": createprofile.profile}  # fmt: skip
+            parts = {"allocations": allocations.allocations, "compare": compare.compare,
+                     "growth": growth.growth, "profile": createprofile.profile}  # fmt: skip
             parts[options.part](options)
     except Failure as error:
         say("bench: FAIL %s" % error)

@@ -215,7 +215,7 @@ def publish():
     """Puts the latest results of each part into docs/performance.md, and the plot beside it."""
     page = ROOT / "docs/performance.md"
     text = page.read_text()
-    for part in ("results", "growth", "profile"):
+    for part in ("results", "growth", "allocations", "profile"):
         source = RESULTS / (part + ".md")
         if not source.exists():
             continue

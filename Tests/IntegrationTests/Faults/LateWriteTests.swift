@@ -11,7 +11,7 @@ extension IntegrationTests {
                 let victim = try await lab.others()[0]
                 try await hold(lab, victim, "dead") { held in
                     let key = try await lab.key(of: victim)
-                    try await victim.apply(.daemon(.kill))
+                    try await victim.killDaemonAndHolder()
                     try await lab.waitUntilPreempted(key, of: victim)
                     _ = try? await held.value
                 }
@@ -38,7 +38,7 @@ extension IntegrationTests {
                 let victim = try await lab.currentCoordinator()
                 try await hold(lab, victim, "coordinator") { held in
                     let key = try await lab.key(of: victim)
-                    try await victim.apply(.daemon(.kill))
+                    try await victim.killDaemonAndHolder()
                     try await lab.waitUntilPreempted(key, of: victim)
                     _ = try? await held.value
                     _ = try await lab.waitForTakeover(from: victim)

@@ -31,8 +31,10 @@ extension IntegrationTests {
             }
         }
 
-        @Test func itMigratesLiveUnderLoad() async throws {
-            try await withMachine("live") { lab, console in
+        /// A large one's memory goes over several connections.
+        @Test(arguments: ["128M", "1G"])
+        func itMigratesLiveUnderLoad(_ memory: String) async throws {
+            try await withMachine("live", options: ["--memory", memory]) { lab, console in
                 try await lab.vm("start", "live", "--on", "node1")
                 try await console.waitForBeats(20, on: "node1")
                 var gaps: [Double] = []
@@ -47,7 +49,9 @@ extension IntegrationTests {
                     #expect(lab.copies(of: "live") == [target])
                 }
                 let sorted = gaps.map { Int($0 * 1000) }.sorted()
-                print("live migration: blackouts \(sorted) ms, median \(sorted[sorted.count / 2])")
+                print(
+                    "live migration of \(memory): blackouts \(sorted) ms, median "
+                        + "\(sorted[sorted.count / 2])")
                 try console.requireOneBoot()
                 #expect(console.errors.isEmpty)
                 try console.requireContinuity()

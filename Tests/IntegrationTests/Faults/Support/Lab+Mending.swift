@@ -121,3 +121,13 @@ extension Lab {
         try require(text.contains(#""status":0"#), "registering by hand: \(text)")
     }
 }
+
+extension LabNode {
+    /// Ends the daemon so that nobody keeps what it served: its mounts are gone, and programs on them
+    /// fail.
+    func killDaemonAndHolder() async throws {
+        // The daemon first: it would start another holder.
+        try await apply(.daemon(.kill))
+        try await check(["pkill", "-KILL", "-f", "covol-holder \(plan.stateDirectory)/"])
+    }
+}
