@@ -33,8 +33,9 @@ class Counter:
 
 def load(target, case, size, seed):
     """The number of its requests."""
-    count = min(OPERATIONS, 4 * size // case.size_bytes)
-    words = loads.fio_words(target, case, 60, size, seed) + ["--number_ios=%d" % count]
+    count = min(OPERATIONS, size // case.size_bytes)
+    words = loads.fio_words(target, case, 60, size, seed, first=True)
+    words += ["--norandommap", "--number_ios=%d" % count]
     result = json.loads(run(*words, timeout=120))["jobs"][0]
     return result["read"]["total_ios"] + result["write"]["total_ios"]
 

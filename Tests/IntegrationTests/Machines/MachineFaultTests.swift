@@ -97,10 +97,17 @@ extension IntegrationTests {
         /// Waits until one node runs it, and it is heard.
         private func settle(_ lab: Lab, _ console: GuestConsole) async throws {
             let deadline = Clock.nowSeconds + 90
+            var shown: ShownMachine?
             while true {
-                try require(Clock.nowSeconds < deadline, "it does not run after 90 s")
+                try require(
+                    Clock.nowSeconds < deadline,
+                    "it is not heard after 90 s: copies on \(lab.copies(of: "moved")), "
+                        + (shown.map {
+                            "\($0.state) on \($0.node ?? "no node"), \($0.detail ?? "")"
+                        }
+                            ?? "not shown"))
                 try await Task.sleep(for: .milliseconds(200))
-                var shown: ShownMachine?
+                shown = nil
                 for node in lab.nodes where shown == nil && node.isAlive {
                     shown = try? await lab.shownMachine("moved", from: node)
                 }
