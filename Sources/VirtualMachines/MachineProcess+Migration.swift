@@ -71,7 +71,15 @@ extension MachineProcess {
     /// - Parameter credentials: a folder with `ca-cert.pem`, `server-cert.pem`, `server-key.pem`.
     public func receive(address: String, credentials: String) async throws -> MigrationArrival {
         let memory = try await monitor.execute("query-memory-size-summary")["base-memory"]
-        let channels = MigrationArrival.channels(memoryBytes: memory?.integer ?? 0)
+        return try await receive(
+            address: address, credentials: credentials,
+            channels: MigrationArrival.channels(memoryBytes: memory?.integer ?? 0))
+    }
+
+    /// The same, with that many channels.
+    func receive(
+        address: String, credentials: String, channels: Int
+    ) async throws -> MigrationArrival {
         try await prepareStream(
             credentials, endpoint: "server", hostName: nil, channels: channels)
         let host = address.contains(":") ? "[\(address)]" : address

@@ -9,8 +9,7 @@ import Testing
 struct MigrationTests {
     private static let clusterID = "migration-tests"
     private static let hostName = AuthorityNames.dnsName(node: "node1", clusterID: clusterID)
-    /// A large one takes several connections.
-    private static let sizes: [UInt64] = [64 << 20, 1 << 30]
+    private static let memoryBytes: UInt64 = 256 << 20
 
     /// A folder with the names that QEMU looks for.
     private func withCredentials(_ body: (String) async throws -> Void) async throws {
@@ -34,21 +33,21 @@ struct MigrationTests {
         MigrationTarget(arrival: arrival, hostName: Self.hostName, limit: .seconds(60))
     }
 
-    @Test(arguments: sizes) func allOfItArrives(_ memoryBytes: UInt64) async throws {
+    @Test(arguments: [0, 2]) func allOfItArrives(_ channels: Int) async throws {
         try await withCredentials { credentials in
-            try await withCopy(memoryBytes: memoryBytes, isIncoming: true) { receiver in
-                try await withCopy(memoryBytes: memoryBytes) { sender in
+            try await withCopy(memoryBytes: Self.memoryBytes, isIncoming: true) { receiver in
+                try await withCopy(memoryBytes: Self.memoryBytes) { sender in
                     try await sender.run()
                     let arrival = try await receiver.receive(
-                        address: "127.0.0.1", credentials: credentials)
-                    #expect(arrival.channels == (memoryBytes == 1 << 30 ? 2 : 0))
+                        address: "127.0.0.1", credentials: credentials, channels: channels)
+                    #expect(arrival.channels == channels)
                     try await sender.send(to: target(arrival), credentials: credentials) { _ in }
                     try await receiver.arrived()
                     try await expectStatus(.sent, sender)
                     try await expectStatus(.standing, receiver)
                     let memory = try await sender.monitor.execute("query-migrate")["ram"]
                     let parallel = try #require(memory?["multifd-bytes"]?.integer)
-                    #expect((parallel > 0) == (arrival.channels > 0))
+                    #expect((parallel > 0) == (channels > 0))
                     try await receiver.run()
                     try await expectStatus(.running, receiver)
                 }
@@ -58,13 +57,13 @@ struct MigrationTests {
 
     /// One that was cancelled leaves the guest running here, and nothing in the way of the next one, nor
     /// of a saved state.
-    @Test(arguments: sizes) func aCancelledOneLeavesNothing(_ memoryBytes: UInt64) async throws {
+    @Test(arguments: [0, 2]) func aCancelledOneLeavesNothing(_ channels: Int) async throws {
         try await withCredentials { credentials in
-            try await withCopy(memoryBytes: memoryBytes) { sender in
+            try await withCopy(memoryBytes: Self.memoryBytes) { sender in
                 try await sender.run()
-                try await withCopy(memoryBytes: memoryBytes, isIncoming: true) { receiver in
+                try await withCopy(memoryBytes: Self.memoryBytes, isIncoming: true) { receiver in
                     let arrival = try await receiver.receive(
-                        address: "127.0.0.1", credentials: credentials)
+                        address: "127.0.0.1", credentials: credentials, channels: channels)
                     await #expect(throws: MachineError("the migration was cancelled")) {
                         try await sender.send(to: target(arrival), credentials: credentials) { _ in
                             try? await sender.cancelSending()
@@ -72,9 +71,9 @@ struct MigrationTests {
                     }
                     try await expectStatus(.running, sender)
                 }
-                try await withCopy(memoryBytes: memoryBytes, isIncoming: true) { receiver in
+                try await withCopy(memoryBytes: Self.memoryBytes, isIncoming: true) { receiver in
                     let arrival = try await receiver.receive(
-                        address: "127.0.0.1", credentials: credentials)
+                        address: "127.0.0.1", credentials: credentials, channels: channels)
                     receiver.kill()
                     await #expect(throws: MachineError.self) {
                         try await sender.send(to: target(arrival), credentials: credentials) { _ in
@@ -85,12 +84,17 @@ struct MigrationTests {
                 let state = NSTemporaryDirectory() + "covol-vm-\(UInt32.random(in: 0 ... .max))"
                 defer { try? FileManager.default.removeItem(atPath: state) }
                 try await sender.save(to: state) { _ in }
-                try await withCopy(memoryBytes: memoryBytes, isIncoming: true) { receiver in
+                try await withCopy(memoryBytes: Self.memoryBytes, isIncoming: true) { receiver in
                     try await receiver.restore(from: state)
                     try await expectStatus(.standing, receiver)
                 }
             }
         }
+    }
+
+    @Test func onlyLargeOnesTakeSeveralConnections() {
+        #expect(MigrationArrival.channels(memoryBytes: 1 << 30) == 2)
+        #expect(MigrationArrival.channels(memoryBytes: 1 << 29) == 0)
     }
 
     @Test func anAddressIsReadBack() throws {

@@ -120,6 +120,7 @@ final class GuestConsole: @unchecked Sendable {
             let text = line.words.joined(separator: " ")
             let isCrash = [
                 "BUG:", "Oops:", "kernel BUG", "general protection fault", "Kernel panic",
+                "is not a head!",
             ]
             .contains { text.contains($0) }
             if isCrash, let bootNode, bootNode != line.node { return true }

@@ -44,15 +44,13 @@ extension IntegrationTests {
         }
 
         /// The neighbours of a machine on a bridge find it where it went: the switch has learned its
-        /// address behind the other port. A guest of a gigabyte and two processors.
+        /// address behind the other port. A guest of two processors.
         @Test func itsNeighboursFollowIt() async throws {
             try await SharedLab.use { lab in
                 let network = GuestNetwork(lab)
                 try await network.up()
                 do {
-                    let options = [
-                        "--network", "bridge=guests", "--memory", "1G", "--cpus", "2",
-                    ]
+                    let options = ["--network", "bridge=guests", "--cpus", "2"]
                     try await withMachine("near", options: options) { lab, console in
                         try await lab.vm("start", "near", "--on", "node1")
                         try await console.waitForBeats(10, on: "node1")
