@@ -1,7 +1,6 @@
 """Heap allocations of a daemon for each request of the data path, against committed thresholds."""
 
 import json
-import os
 import pathlib
 import struct
 import time
