@@ -100,6 +100,9 @@ extension VolumeMember {
             }
             guard owner.phase == .assigned, isAttached, isLeaseValid else { return }
             guard isPathUsable else {
+                // For good, even if the path is back before the records say so: others may have taken
+                // the volume by then.
+                ended = (owner.epoch, .released)
                 begin(.resign, .resign(owner.epoch, .released), now, &actions)
                 return
             }

@@ -100,6 +100,30 @@ import VolumeModel
         #expect(fixture.records.attachments["a"] != nil)
     }
 
+    /// What a node gave up for want of a path it does not mount, though its path be back before the
+    /// records say so, and though it does not hear whether the store took it: others may have it.
+    @Test(arguments: [false, true])
+    func whatIsGivenUpIsNotMounted(isAnswered: Bool) {
+        var fixture = MemberFixture(["a", "b"])
+        fixture.start(owner: "a")
+        fixture.send(.path(isUsable: false), to: "b")
+        let assigned = VolumeRecords.Owner(
+            identity: fixture.identity("b"), epoch: Epoch(2), phase: .assigned)
+        fixture.records.owner = assigned
+        fixture.send(.records(fixture.records), to: "b")
+        #expect(fixture.open.map(\.action) == [.resign(Epoch(2), .released)])
+        fixture.send(.path(isUsable: true), to: "b")
+        fixture.send(.resigned(Epoch(2), isAnswered), to: "b")
+        fixture.pass(seconds: 4, except: ["a"])
+        #expect(fixture.members["b"]?.coordinatedEpoch == nil)
+        #expect(fixture.open.allSatisfy { $0.action == .resign(Epoch(2), .released) })
+        fixture.settle()
+        fixture.pass(seconds: 5)
+        fixture.settle()
+        #expect(fixture.records.owner?.phase == .serving)
+        #expect(fixture.records.owner?.epoch == Epoch(3))
+    }
+
     @Test func anUnprovenEndIsFencedByThePath() {
         var fixture = MemberFixture(["a", "b"])
         fixture.start(owner: "a")
