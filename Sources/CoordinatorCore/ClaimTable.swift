@@ -11,6 +11,27 @@ enum Resource: Hashable {
     case name(NameInDirectory)
     /// A file's blocks, size, layouts and opens.
     case file(FileHandle)
+    /// A piece of a file's data, by who overwrites it while others may overwrite the rest: with the
+    /// file, shared.
+    case piece(FileHandle, number: UInt64)
+
+    /// Of one piece: what a request carries at most lies in two of them.
+    static let pieceBytes: UInt64 = 1 << 20
+
+    /// The pieces that a range lies in.
+    static func pieces(of file: FileHandle, _ range: ByteRange) -> [Resource] {
+        guard !range.isEmpty else { return [] }
+        return (range.startBytes / pieceBytes...(range.endBytes - 1) / pieceBytes).map {
+            .piece(file, number: $0)
+        }
+    }
+
+    var file: FileHandle? {
+        switch self {
+        case .names, .name: nil
+        case .file(let file), .piece(let file, _): file
+        }
+    }
 }
 
 /// Who works on what. Claims on one resource are served in the order of their coming; a task asks for

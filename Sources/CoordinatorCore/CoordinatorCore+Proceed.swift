@@ -60,6 +60,13 @@ extension CoordinatorCore {
         default:
             break
         }
+        if case .write(let file, _, _) = operation, task.claimMode(of: file) == .shared,
+            overwritten(by: operation, payloadBytes: task.payloadBytes) == nil
+        {
+            // The file has become shorter on the way.
+            exchangeClaim(on: file, by: id, &actions)
+            return
+        }
         if let file = fileToSize(operation), files[file]?.sizeBytes == nil, task.stage != .sizing {
             execute(id, .stat(file), .sizing, &actions)
             return
@@ -149,8 +156,10 @@ extension CoordinatorCore {
     private mutating func exchangeClaim(
         on file: FileHandle, by id: TaskID, _ actions: inout [CoordinatorAction]
     ) {
-        tasks[id]?.claims.removeAll { $0.0 == .file(file) }
-        let gained = claims.release([.file(file)], by: id)
+        // Its pieces too: who waits for the file alone must hold nothing that others of its holders want.
+        let held = tasks[id]?.claims.map(\.0).filter { $0.file == file } ?? []
+        tasks[id]?.claims.removeAll { $0.0.file == file }
+        let gained = claims.release(held, by: id)
         claim([(.file(file), .exclusive)], by: id, &actions)
         wake(gained, &actions)
     }

@@ -28,7 +28,8 @@ extension CoordinatorCore {
             reply(session, sequence, .failed(refusal), &actions)
             return
         }
-        start(task, claiming: initialClaims(of: operation), &actions)
+        let claims = initialClaims(of: operation, payloadBytes: task.payloadBytes)
+        start(task, claiming: claims, &actions)
     }
 
     /// Starts a task of the coordinator's own.
@@ -66,8 +67,14 @@ extension CoordinatorCore {
         if missing == 0 { proceed(id, &actions) }
     }
 
-    private func initialClaims(of operation: Operation) -> [(Resource, ClaimTable.Mode)] {
-        switch operation {
+    private func initialClaims(
+        of operation: Operation, payloadBytes: Int
+    ) -> [(Resource, ClaimTable.Mode)] {
+        if let (file, range) = overwritten(by: operation, payloadBytes: payloadBytes) {
+            return [(.file(file), .shared)]
+                + Resource.pieces(of: file, range).map { ($0, .exclusive) }
+        }
+        return switch operation {
         case .create(let name, _, _, _, _), .makeNode(let name, _, _, _, _),
             .makeDirectory(let name, _, _), .makeSymbolicLink(let name, _, _):
             [(.names, .shared), (.name(name), .exclusive)]
@@ -90,6 +97,23 @@ extension CoordinatorCore {
         default:
             []
         }
+    }
+
+    /// What a write changes that leaves the file's size, and every block beyond it, as they are: others
+    /// may read and overwrite the rest of the file meanwhile. Nil where it may do more.
+    func overwritten(
+        by operation: Operation, payloadBytes: Int
+    ) -> (file: FileHandle, range: ByteRange)? {
+        guard case .write(let file, let offset, let flags) = operation,
+            flags.isDisjoint(with: [.append, .clearsSetID]), payloadBytes > 0,
+            let size = files[file]?.visibleSizeBytes
+        else { return nil }
+        let range = ByteRange(offset: offset, length: UInt64(payloadBytes))
+        // Odd edges go through the page cache.
+        guard range == range.wholeBlocks(Limits.blockSizeBytes), range.endBytes <= size else {
+            return nil
+        }
+        return (file, range)
     }
 
     /// Nil, or why the open is not taken. The same open may be told again.
