@@ -147,9 +147,12 @@ final class SimulatedClient {
         }
         after(.milliseconds(500)) { end(false) }
         host.send(to: target) { [self] in
-            // The store says whose life it is: a message of an earlier one may come late.
-            guard let coordinator = target.coordinator, coordinator.epoch == epoch,
+            guard let coordinator = target.coordinator, coordinator.epoch == epoch else { return }
+            // The store says whose life it is, a part of the same rule: a message of an earlier one
+            // may come late.
+            guard
                 simulation.store.attachments[me.name]?.incarnation == me.incarnation
+                    || !simulation.rules.contains(.attachedBeforeLayout)
             else { return }
             coordinator.openSession(me)
             target.send(to: host) { [self] in
