@@ -1,8 +1,9 @@
-"""Raw LUN, local file system, Covolume and peers, in alternating rounds."""
+"""Raw LUN, local file system, floor, Covolume and peers, in alternating rounds."""
 
 import json
 import time
 
+import floor
 import loads
 import peers
 import report
@@ -20,7 +21,7 @@ SECONDS_MINIMUM, SECONDS_MAXIMUM = 0.5, 3.0
 class Stage:
     """One kind of LUN with everything that is measured on it."""
 
-    def __init__(self, stack, directory, kind, device, with_peers):
+    def __init__(self, stack, directory, kind, device, with_peers, floor_program):
         directory = directory / kind
         directory.mkdir()
         say("%s: LUNs" % kind)
@@ -33,6 +34,11 @@ class Stage:
             peer(stack, directory / peer.name, LUN(stack, kind, peer.name, 2 * GIB, device))
             for peer in with_peers
         ]
+        floors = []
+        if floor_program:
+            lun = LUN(stack, kind, "floor", loads.NEW_SIZE, device)
+            served = floor.Floor(stack, floor_program, directory / "floor", lun)
+            floors.append(loads.Place("floor", served.target, cases=floor.CASES))
         say("%s: a lab of three nodes" % kind)
         lab = Lab(stack, directory / "lab")
         lab.add(shared, "Bench")
@@ -41,6 +47,7 @@ class Stage:
         self.places = [
             loads.Place("raw", raw.path),
             loads.Place.on("local", self.local.directory),
+            *floors,
             loads.Place.on("coordinator", lab.volume("node1", "Bench"), name="bench-node1"),
             loads.Place.on("remote", lab.volume("node2", "Bench"), name="bench-node2"),
             loads.Place.on("redirected", lab.volume("node2", "Apart"), loads.REDIRECTED),
@@ -97,9 +104,10 @@ def metadata_round(stage, kind, number, rounds, seconds, rows):
             ))  # fmt: skip
 
 
-def estimate(options, cases, peer_count):
+def estimate(options, cases, peer_count, with_floor):
     """What the comparison takes: seconds whatever a run takes, and how often a run's seconds."""
     runs = sum(4 + peer_count + (case.name in loads.REDIRECTED) for case in cases)
+    runs += sum(case.name in floor.CASES for case in cases) if with_floor else 0
     storms = 0 if options.cases else len(STORM_PROCESSES) * (4 + peer_count)
     rounds = len(options.luns) * options.rounds
     fixed = len(options.luns) * SETUP_SECONDS + rounds * OVERHEAD_SECONDS * (runs + storms)
@@ -112,23 +120,26 @@ def compare(options):
         raise Failure("no case %s; there are %s" % (", ".join(unknown), ", ".join(loads.BY_NAME)))
     cases = [loads.BY_NAME[name] for name in options.cases] or loads.CASES
     present, absent = peers.find(options.peers)
-    for line in absent:
-        say("absent: " + line)
-    fixed, often = estimate(options, cases, len(present))
-    if not options.seconds:
-        fitting = round((BUDGET_SECONDS - fixed) / often, 1)
-        options.seconds = min(max(fitting, SECONDS_MINIMUM), SECONDS_MAXIMUM)
-    say("%d rounds of %s s a case: about %.0f minutes" % (
-        options.rounds, options.seconds, (fixed + often * options.seconds) / 60,
-    ))  # fmt: skip
     begin, rows = time.time(), []
-    for kind in options.luns:
-        with workspace() as (stack, directory):
-            stage = Stage(stack, directory, kind, options.device, present)
-            for number in range(options.rounds):
-                data_round(stage, kind, number, options.rounds, cases, options.seconds, rows)
-                if not options.cases:
-                    metadata_round(stage, kind, number, options.rounds, options.seconds, rows)
+    with workspace() as (_, programs):
+        floor_program, why_not = floor.build(programs)
+        absent += [why_not] if why_not else []
+        for line in absent:
+            say("absent: " + line)
+        fixed, often = estimate(options, cases, len(present), floor_program)
+        if not options.seconds:
+            fitting = round((BUDGET_SECONDS - fixed) / often, 1)
+            options.seconds = min(max(fitting, SECONDS_MINIMUM), SECONDS_MAXIMUM)
+        say("%d rounds of %s s a case: about %.0f minutes" % (
+            options.rounds, options.seconds, (fixed + often * options.seconds) / 60,
+        ))  # fmt: skip
+        for kind in options.luns:
+            with workspace() as (stack, directory):
+                stage = Stage(stack, directory, kind, options.device, present, floor_program)
+                for number in range(options.rounds):
+                    data_round(stage, kind, number, options.rounds, cases, options.seconds, rows)
+                    if not options.cases:
+                        metadata_round(stage, kind, number, options.rounds, options.seconds, rows)
     about = {
         "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(begin)) + " UTC",
         "machine": describe(), "revision": revision(), "device": options.device,

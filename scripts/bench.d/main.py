@@ -14,8 +14,9 @@ from machine import PLACES, Failure, say
 
 EPILOG = """
 parts:
-  compare   (the default) raw LUN, local file system, Covolume and peers in alternating rounds;
-            writes .bench/results.json, results.md, ratios.svg, and rounds.json with every round
+  compare   (the default) raw LUN, local file system, the least FUSE server (floor), Covolume and
+            peers in alternating rounds; writes .bench/results.json, results.md, ratios.svg,
+            and rounds.json with every round
   growth    how cost grows; writes .bench/growth.md. Named parts alone: %s
   profile   where a remote create spends its time; writes .bench/profile.md
   allocations

@@ -3,7 +3,7 @@
 WIDTH, PANEL, LEFT, TOP = 1120, 250, 60, 56
 SCALE = 150
 COLOURS = ["#4477aa", "#228833", "#ee6677", "#ccbb44", "#66ccee", "#aa3377", "#888888"]
-ORDER = ["local", "coordinator", "remote", "redirected"]
+ORDER = ["local", "floor", "coordinator", "remote", "redirected"]
 
 
 def text(x, y, words, size=12, anchor="middle"):
