@@ -220,7 +220,7 @@ let package = Package(
         .testTarget(
             name: "VolumeMountTests",
             dependencies: [
-                "CLinux", "FilterCore", "FUSE", "IORing", "VolumeModel", "VolumeMount",
+                "CLinux", "FilterCore", "FUSE", "IORing", "Locking", "VolumeModel", "VolumeMount",
                 "VolumeProtocol", nio("NIOCore"), log,
             ], swiftSettings: strict),
         .testTarget(

@@ -9,6 +9,9 @@ public struct FUSESlot: Sendable {
     /// The slot's number within its worker.
     public let index: Int
 
+    /// The worker's number within its mount, from 0 on.
+    public var worker: Int { core.number }
+
     /// Page-aligned: the largest payload and two blocks. A write's data start at its beginning.
     /// For the worker's thread, or for whoever is about to answer; not while LUN I/O is under way.
     public var buffer: UnsafeMutableRawBufferPointer {

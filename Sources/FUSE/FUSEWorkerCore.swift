@@ -50,6 +50,8 @@ final class FUSEWorkerCore: @unchecked Sendable {
     /// ECANCELED
     static let cancelled = ErrorCode(125)
 
+    /// Its place among the mount's workers, from 0 on.
+    let number: Int
     let channel: FUSEChannel
     /// The channel's, without counting references.
     let descriptor: Int32
@@ -78,7 +80,8 @@ final class FUSEWorkerCore: @unchecked Sendable {
     /// slots are for what still comes through the device, and the ring entries have their own.
     /// - Parameter adopted: the memory of another process's entries, instead of one's own.
     init(
-        channel: FUSEChannel, slotCount: Int, plan: FUSERingPlan?, adopted: FUSERingMemory? = nil
+        number: Int, channel: FUSEChannel, slotCount: Int, plan: FUSERingPlan?,
+        adopted: FUSERingMemory? = nil
     ) throws(ErrorCode) {
         let ring = try IORing(
             entries: plan == nil ? 512 : 1024, completions: 4096, wideEntries: plan != nil)
@@ -96,6 +99,7 @@ final class FUSEWorkerCore: @unchecked Sendable {
             close(event)
             throw .noMemory
         }
+        self.number = number
         self.channel = channel
         descriptor = channel.descriptor
         self.ring = ring

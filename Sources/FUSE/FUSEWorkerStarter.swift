@@ -40,7 +40,8 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
                     let core: FUSEWorkerCore
                     do throws(ErrorCode) {
                         core = try FUSEWorkerCore(
-                            channel: channel, slotCount: slotCount, plan: plan, adopted: memory)
+                            number: number, channel: channel, slotCount: slotCount, plan: plan,
+                            adopted: memory)
                         if memory == nil {
                             try core.registerEntries()
                         } else {

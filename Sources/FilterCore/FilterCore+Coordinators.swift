@@ -49,7 +49,10 @@ extension FilterCore {
                 let file = self.files[slot]
                 return file.openCount > 0 && !file.isLost
                     && (!file.map.isEmpty || file.sizeBytes != nil || file.growth != nil
-                        || file.unsettled != nil || file.flightCount > 0)
+                        || file.unsettled != nil
+                        || self.lanes.contains {
+                            $0.flightCount(of: FileIndex(number: Int32(slot))) > 0
+                        })
             }
             .map { FileIndex(number: Int32($0)) }
     }
@@ -70,8 +73,10 @@ extension FilterCore {
         }
         // What was recalled, but is still being read or written, is held until that has ended: the
         // coordinator that waited for it is no more, and the next one has to wait as well.
-        for flight in flights where flight.isActive && flight.file == file {
-            ranges.insert(flight.range)
+        for lane in lanes {
+            for flight in lane.flights where flight.isActive && flight.file == file {
+                ranges.insert(flight.range)
+            }
         }
         let growth = known.growth?.claim ?? known.unsettled?.claim
         if ranges.isEmpty && growth == nil { return nil }
@@ -111,11 +116,10 @@ extension FilterCore {
         files[slot].growth = nil
         files[slot].returnedSizeBytes = nil
         files[slot].unsettled = nil
+        takeLastWrites(slot)
         files[slot].lastWriteNanoseconds = nil
         indexes[files[slot].handle] = nil
-        for index in flights.indices where flights[index].file == file {
-            flights[index].isRevoked = true
-        }
+        for lane in lanes { lane.revoke(file) }
     }
 
     /// Loses every file that is open. Returns how many.

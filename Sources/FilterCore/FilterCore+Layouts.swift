@@ -121,8 +121,8 @@ extension FilterCore {
         guard let growth = files[slot].growth else {
             // An earlier return that is not confirmed yet is told once more: whoever waits for this
             // one waits for that.
-            let report = reported(
-                files[slot].takeReport(withGrowth: true, now: nowNanoseconds), of: slot)
+            let report = takeReport(
+                of: slot, withGrowth: true, now: nowNanoseconds)
             if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
             return EndedRecall(ticket: ticket, report: report)
         }
@@ -184,8 +184,8 @@ extension FilterCore {
             let reachesGrowth =
                 files[slot].growth.map { recall.range.endBytes > $0.visibleSizeBytes } ?? true
             let size = files[slot].growth?.sizeBytes
-            let report = reported(
-                files[slot].takeReport(withGrowth: reachesGrowth, now: nowNanoseconds), of: slot)
+            let report = takeReport(
+                of: slot, withGrowth: reachesGrowth, now: nowNanoseconds)
             if recall.isVoluntary {
                 if let size { files[slot].returnedSizeBytes = size }
                 if !report.isEmpty { files[slot].unconfirmedReturns += 1 }
@@ -204,8 +204,8 @@ extension FilterCore {
     ) -> WriteReport {
         guard let file = indexes[handle] else { return WriteReport() }
         let slot = Int(file.number)
-        return reported(
-            files[slot].takeReport(withGrowth: false, now: nowNanoseconds), of: slot)
+        return takeReport(
+                of: slot, withGrowth: false, now: nowNanoseconds)
     }
 
     /// The size that this node's own processes see, where it knows better than the coordinator.
@@ -231,7 +231,7 @@ extension FilterCore {
 
     public func hasUnreportedWrites(_ handle: FileHandle) -> Bool {
         guard let file = indexes[handle] else { return false }
-        return files[Int(file.number)].lastWriteNanoseconds != nil
+        return hasUnreportedWrites(Int(file.number))
     }
 
     /// The files whose growth this node holds.

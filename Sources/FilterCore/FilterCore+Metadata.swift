@@ -19,7 +19,7 @@ extension FilterCore {
         guard mayAnswerFromMap(nowNanoseconds: nowNanoseconds),
             let attributes = metadata.attributes(of: handle)
         else { return nil }
-        if let file = indexes[handle], !files[Int(file.number)].isToldOf { return nil }
+        if let file = indexes[handle], !isToldOf(Int(file.number)) { return nil }
         return attributes
     }
 
@@ -35,17 +35,10 @@ extension FilterCore {
         }
     }
 
-    /// What a report tells is the coordinator's to show from now on, and newer than what it granted.
-    mutating func reported(_ report: WriteReport, of slot: Int) -> WriteReport {
-        if !report.isEmpty { metadata.dropAttributes(of: files[slot].handle) }
-        return report
-    }
-}
-
-extension FilterFile {
     /// The coordinator knows of all that this node did to the file.
-    var isToldOf: Bool {
-        lastWriteNanoseconds == nil && growth == nil && returnedSizeBytes == nil
-            && unsettled == nil && unconfirmedReturns == 0 && !isLost
+    private func isToldOf(_ slot: Int) -> Bool {
+        let file = files[slot]
+        return !hasUnreportedWrites(slot) && file.growth == nil && file.returnedSizeBytes == nil
+            && file.unsettled == nil && file.unconfirmedReturns == 0 && !file.isLost
     }
 }

@@ -39,12 +39,21 @@ public enum WritePlan: Sendable {
     /// The write lengthens the file and this node has no growth for it.
     case extends
     case redirect
+
+    /// Of a direct write.
+    public var token: DirectToken? {
+        switch self {
+        case .direct(let token, _, _), .segments(let token, _): token
+        default: nil
+        }
+    }
 }
 
 extension FilterCore {
-    /// Plans a read of `length` bytes, at most one payload, and counts it in flight if it is direct.
-    public mutating func planRead(
-        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int
+    /// Plans a read of `length` bytes, at most one payload, and counts it in flight in a lane if it is
+    /// direct.
+    public func planRead(
+        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int, lane: Int = 0
     ) -> ReadPlan {
         let slot = Int(file.number)
         guard isDirect, !files[slot].isLost else { return .redirect }
@@ -63,7 +72,7 @@ extension FilterCore {
         if first.fileEndBytes >= blocks.endBytes {
             switch first.state {
             case .written, .shared:
-                let token = startFlight(file, blocks, writeEndBytes: nil)
+                let token = startFlight(file, blocks, writeEndBytes: nil, lane: lane)
                 return .direct(
                     token,
                     lunOffsetBytes: first.lunOffsetBytes
@@ -75,22 +84,29 @@ extension FilterCore {
                 return .redirect
             }
         }
-        return planPieces(file, blocks, skip, length)
+        return planPieces(file, blocks, skip, length, lane)
     }
 
     /// The range from which on a reader should ask for the next piece of the map now, once: it has come
     /// past the middle of the last one, and would soon wait for it. Nil: nothing is to be asked for.
     public mutating func mapAhead(_ file: FileIndex, offsetBytes: UInt64) -> ByteRange? {
-        guard let piece = files[Int(file.number)].lastPiece,
-            offsetBytes >= piece.startBytes + piece.lengthBytes / 2, offsetBytes < piece.endBytes
+        guard wantsMapAhead(file, offsetBytes: offsetBytes),
+            let piece = files[Int(file.number)].lastPiece
         else { return nil }
         files[Int(file.number)].lastPiece = nil
         let next = ByteRange(offset: piece.endBytes, length: Limits.blockSizeBytes)
         return files[Int(file.number)].map.extent(at: next.startBytes) == nil ? next : nil
     }
 
-    private mutating func planPieces(
-        _ file: FileIndex, _ blocks: ByteRange, _ skip: Int, _ length: Int
+    /// Whether ``mapAhead(_:offsetBytes:)`` has something to do.
+    public func wantsMapAhead(_ file: FileIndex, offsetBytes: UInt64) -> Bool {
+        guard let piece = files[Int(file.number)].lastPiece else { return false }
+        return offsetBytes >= piece.startBytes + piece.lengthBytes / 2
+            && offsetBytes < piece.endBytes
+    }
+
+    private func planPieces(
+        _ file: FileIndex, _ blocks: ByteRange, _ skip: Int, _ length: Int, _ lane: Int
     ) -> ReadPlan {
         let map = files[Int(file.number)].map
         let covered = map.coveredPrefix(of: blocks)
@@ -116,14 +132,43 @@ extension FilterCore {
         }
         if isOpaque { return .redirect }
         if segments.allSatisfy({ $0.lunOffsetBytes == nil }) { return .zeros(lengthBytes: length) }
-        let token = startFlight(file, blocks, writeEndBytes: nil)
+        let token = startFlight(file, blocks, writeEndBytes: nil, lane: lane)
         return .segments(token, segments, skipBytes: skip, lengthBytes: length)
     }
 
-    /// Plans a write of `length` bytes, at most one payload, and counts it in flight if it is direct
-    /// (rules written-before-grant, whole-blocks).
+    /// Plans a write of `length` bytes, at most one payload, and counts it in flight in a lane if it is
+    /// direct (rules written-before-grant, whole-blocks).
     public mutating func planWrite(
-        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int
+        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int, lane: Int = 0
+    ) -> WritePlan {
+        let plan = decideWrite(file, offsetBytes, lengthBytes, lane)
+        switch plan {
+        case .direct, .segments:
+            files[Int(file.number)].fill?.wrote(
+                ByteRange(offset: offsetBytes, length: UInt64(lengthBytes))
+                    .wholeBlocks(Limits.blockSizeBytes))
+        default: break
+        }
+        return plan
+    }
+
+    /// The same where it concerns nobody but the lane. Nil: the file is being lengthened or filled here,
+    /// nothing was done, and ``planWrite(_:offsetBytes:lengthBytes:lane:)`` is to be asked.
+    public func planWriteAlone(
+        _ file: FileIndex, offsetBytes: UInt64, lengthBytes: Int, lane: Int
+    ) -> WritePlan? {
+        let slot = Int(file.number)
+        if files[slot].growth != nil { return nil }
+        if let fill = files[slot].fill,
+            fill.isReached(by: ByteRange(offset: offsetBytes, length: UInt64(lengthBytes)))
+        {
+            return nil
+        }
+        return decideWrite(file, offsetBytes, lengthBytes, lane)
+    }
+
+    private func decideWrite(
+        _ file: FileIndex, _ offsetBytes: UInt64, _ lengthBytes: Int, _ lane: Int
     ) -> WritePlan {
         let slot = Int(file.number)
         guard isDirect, !files[slot].isLost else { return .redirect }
@@ -139,7 +184,7 @@ extension FilterCore {
         }
         if first.fileEndBytes >= blocks.endBytes {
             guard first.state == .written else { return unwritten(file, first.state, blocks) }
-            let token = startFlight(file, blocks, writeEndBytes: end)
+            let token = startFlight(file, blocks, writeEndBytes: end, lane: lane)
             return .direct(
                 token,
                 lunOffsetBytes: first.lunOffsetBytes + (blocks.startBytes - first.fileOffsetBytes),
@@ -167,7 +212,7 @@ extension FilterCore {
             return true
         }
         guard found == .written else { return unwritten(file, found, blocks) }
-        let token = startFlight(file, blocks, writeEndBytes: end)
+        let token = startFlight(file, blocks, writeEndBytes: end, lane: lane)
         return .segments(token, segments)
     }
 
@@ -208,19 +253,18 @@ extension FilterCore {
     /// Whether the zeros with which a write fills its last block would meet another write in flight:
     /// this one's zeros that one's bytes, or the other way round (rule whole-blocks).
     private func sharesTail(_ file: FileIndex, _ range: ByteRange) -> Bool {
-        guard files[Int(file.number)].flightCount > 0 else { return false }
         let mask = Limits.blockSizeBytes - 1
         let blocks = range.wholeBlocks(Limits.blockSizeBytes)
         func tail(_ end: UInt64) -> ByteRange? {
             end & mask == 0 ? nil : ByteRange(start: end & ~mask, end: (end & ~mask) + mask + 1)
         }
         let ownTail = tail(range.endBytes)
-        return flights.contains { flight in
-            guard flight.isActive, flight.file == file, let end = flight.writeEndBytes else {
-                return false
+        return lanes.contains { lane in
+            lane.contains(file) { flight in
+                guard let end = flight.writeEndBytes else { return false }
+                return ownTail.map(flight.range.overlaps) ?? false
+                    || tail(end).map(blocks.overlaps) ?? false
             }
-            return ownTail.map(flight.range.overlaps) ?? false
-                || tail(end).map(blocks.overlaps) ?? false
         }
     }
 }

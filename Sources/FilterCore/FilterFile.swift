@@ -42,7 +42,7 @@ struct FilterFile: Sendable {
     var lastRecall = LayoutGeneration(0)
     /// The newest grant that was taken.
     var lastGrant = LayoutGeneration(0)
-    var flightCount = 0
+    /// As far as it was taken from the lanes.
     var lastWriteNanoseconds: UInt64?
     var pendingRecalls: [PendingRecall] = []
     /// A growth that was given back, until it is known that the coordinator has cut the file to it:

@@ -19,6 +19,11 @@ struct FilterFill: Sendable {
         reachedBytes = max(reachedBytes, min(written.endBytes, range.endBytes))
     }
 
+    /// Whether ``wrote(_:)`` would note anything of this.
+    func isReached(by written: ByteRange) -> Bool {
+        reachedBytes < range.endBytes && written.endBytes > reachedBytes && written.overlaps(range)
+    }
+
     var unused: UnusedFill? {
         reachedBytes < range.endBytes
             ? UnusedFill(

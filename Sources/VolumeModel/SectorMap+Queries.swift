@@ -2,10 +2,12 @@ extension SectorMap {
     /// The extent that holds the byte at `offset`; nil where the map does not cover it.
     public func extent(at offset: UInt64) -> Extent? {
         guard let leaf = lastLeaf(startingAtOrBefore: offset) else { return nil }
-        let extents = leaves[leaf]
-        let index = Self.firstIndex(in: extents, endingAfter: offset)
-        guard index < extents.count, extents[index].fileOffsetBytes <= offset else { return nil }
-        return extents[index].extent
+        // Not by a name for the leaf: that would count a reference that many threads share.
+        let index = Self.firstIndex(in: leaves[leaf], endingAfter: offset)
+        guard index < leaves[leaf].count, leaves[leaf][index].fileOffsetBytes <= offset else {
+            return nil
+        }
+        return leaves[leaf][index].extent
     }
 
     /// Calls `body` with the extents in `range`, clipped to it, in order, until it returns false.

@@ -20,27 +20,33 @@ extension MountHandler {
     func completed(slot: FUSESlot, tag: UInt64, results: FUSEIOResults) {
         let outcome = DirectOutcome(results)
         let now = MonotonicClock.nowNanoseconds
+        let token = DirectToken(number: Int32(tag))
+        if case .complete = outcome,
+            let io = state.withLane(token.lane, { $0.endAlone(token, now) })
+        {
+            return answer(io, slot)
+        }
         let ending = state.withLock { state in
             let index = Int(tag)
-            state.endInFlight()
-            state.direct[index].outcome = outcome
+            state.endInFlight(token)
+            state[direct: index].outcome = outcome
             // The call that is on its way finds it.
-            if state.direct[index].isCalled { return Ending(io: state.direct[index]) }
+            if state[direct: index].isCalled { return Ending(io: state[direct: index]) }
             return state.end(index, now)
         }
         finish(ending, slot)
     }
 
     func abandoned(tag: UInt64, results: FUSEIOResults) {
-        state.withLock { $0.endInFlight() }
+        state.withLock { $0.endInFlight(DirectToken(number: Int32(tag))) }
     }
 
     /// The watch, or a proof, has called a direct I/O; on its worker's thread.
     func called(_ slot: FUSESlot, _ index: Int) {
         let now = MonotonicClock.nowNanoseconds
         let ending = state.withLock { state in
-            state.direct[index].isCalled = false
-            if case .inFlight = state.direct[index].outcome { return state.overdue(index) }
+            state[direct: index].isCalled = false
+            if case .inFlight = state[direct: index].outcome { return state.overdue(index) }
             return state.end(index, now)
         }
         guard case .leave = ending.end else { return finish(ending, slot) }
@@ -53,8 +59,8 @@ extension MountHandler {
         guard let fresh = slot.abandonIO() else {
             // Nowhere to go on: the watch calls again.
             state.withLock { state in
-                state.direct[index].startTick = state.tick
-                state.direct[index].awaitsProof = false
+                state[direct: index].startTick = state.tick
+                state[direct: index].awaitsProof = false
             }
             return
         }
@@ -81,12 +87,8 @@ extension MountHandler {
             break
         case (.fail(let error), _):
             slot.replyError(error)
-        case (.answer, .read):
-            statistics.count(directRead: io.lengthBytes)
-            slot.replyRead(bufferOffset: io.skipBytes, length: io.lengthBytes)
-        case (.answer, .write):
-            statistics.count(directWrite: io.lengthBytes)
-            slot.replyWritten(UInt32(io.lengthBytes))
+        case (.answer, .read), (.answer, .write):
+            answer(io, slot)
         case (.redirect, .read(let request)):
             redirect(request, slot)
         case (.redirect, .write(let request)):
@@ -95,18 +97,39 @@ extension MountHandler {
             preconditionFailure("a direct I/O ended that was never started")
         }
     }
+
+    private func answer(_ io: DirectIO, _ slot: FUSESlot) {
+        switch io.operation {
+        case .read: slot.replyRead(bufferOffset: io.skipBytes, length: io.lengthBytes)
+        default: slot.replyWritten(UInt32(io.lengthBytes))
+        }
+    }
 }
 
 extension MountHandler.State {
     /// The kernel is done with one direct I/O.
-    mutating func endInFlight() {
-        inFlight -= 1
+    mutating func endInFlight(_ token: DirectToken) {
+        lanes[token.lane].inFlight -= 1
         if isClosed && inFlight == 0 { lun = nil }
+    }
+
+    /// Takes a direct I/O that succeeded out of the books, where it concerns nobody but its lane. Nil:
+    /// nothing was done. With the lane.
+    borrowing func endAlone(_ token: DirectToken, _ now: UInt64) -> DirectIO? {
+        let lane = lanes[token.lane]
+        let io = lane.direct[token.position]
+        guard !isClosed, !io.isCalled, !io.awaitsProof,
+            filter.endAlone(token, nowNanoseconds: now)
+        else { return nil }
+        lane.direct[token.position].request = .none
+        lane.inFlight -= 1
+        lane.count(io)
+        return io
     }
 
     /// Decides about a direct I/O whose LUN I/O is over.
     mutating func end(_ index: Int, _ now: UInt64) -> MountHandler.Ending {
-        let io = direct[index]
+        let io = self[direct: index]
         var ending = MountHandler.Ending(io: io)
         let isLost = filter.isLost(io.file)
         switch io.outcome {
@@ -131,7 +154,7 @@ extension MountHandler.State {
                     io.operation, error, nowNanoseconds: now, actions: &ending.actions)
                 followPath()
                 if verdict == .wait {
-                    direct[index].awaitsProof = true
+                    self[direct: index].awaitsProof = true
                     return ending
                 }
                 ending.end = .redirect
@@ -142,21 +165,22 @@ extension MountHandler.State {
         var succeeded = false
         if case .complete = io.outcome { succeeded = !isLost }
         ending.answers = close(index, succeeded: succeeded, now)
+        if case .answer = ending.end { lanes[DirectToken(number: Int32(index)).lane].count(io) }
         return ending
     }
 
     /// Decides about a direct I/O in flight that was called: a read that takes too long, or a write
     /// whose proof has come.
     func overdue(_ index: Int) -> MountHandler.Ending {
-        let io = direct[index]
+        let io = self[direct: index]
         return MountHandler.Ending(
             end: io.awaitsProof && path.needsProof ? .wait : .leave, io: io)
     }
 
     /// Takes a direct I/O out of the books; its number may be another's at once.
     mutating func close(_ index: Int, succeeded: Bool, _ now: UInt64) -> [TicketAnswer] {
-        let file = direct[index].file
-        direct[index].request = .none
+        let file = self[direct: index].file
+        self[direct: index].request = .none
         let ended = filter.ended(
             DirectToken(number: Int32(index)), succeeded: succeeded, nowNanoseconds: now)
         // Before the write is answered: what is not noted then is lost with this process.

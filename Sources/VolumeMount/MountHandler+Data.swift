@@ -41,32 +41,38 @@ extension MountHandler {
     }
 
     private func start(_ request: FUSEReadRequest, _ slot: FUSESlot, attempts: Int) {
-        let (plan, lun, ahead) = state.withLock { state in
-            if state.hasLeaseEnded { return (ReadPlan.redirect, state.lunUse, ByteRange?.none) }
+        let lane = slot.lane(of: state.lanes)
+        let (plan, lun, wantsMap) = state.withLane(lane) { state in
+            if state.hasLeaseEnded { return (ReadPlan.redirect, state.lunUse, false) }
             let plan = state.filter.planRead(
-                request.file, offsetBytes: request.offsetBytes, lengthBytes: Int(request.sizeBytes))
+                request.file, offsetBytes: request.offsetBytes,
+                lengthBytes: Int(request.sizeBytes), lane: lane)
             switch plan {
             case .direct(let token, _, _, let skip, let length),
                 .segments(let token, _, let skip, let length):
-                state.remember(
-                    token,
+                state.lanes[lane].remember(
+                    token.position,
                     DirectIO(
                         request: .read(request), slot: slot, skipBytes: skip,
                         lengthBytes: length, startTick: state.tick))
-                let ahead = state.filter.mapAhead(request.file, offsetBytes: request.offsetBytes)
-                return (plan, state.lunUse, ahead)
+                let wantsMap = state.filter.wantsMapAhead(
+                    request.file, offsetBytes: request.offsetBytes)
+                return (plan, state.lunUse, wantsMap)
             case .zeros, .end:
                 // No reservation refuses these to a node that was fenced while it stood still.
                 let now = MonotonicClock.nowNanoseconds
                 if !state.filter.mayAnswerFromMap(nowNanoseconds: now) {
-                    return (.redirect, state.lunUse, nil)
+                    return (.redirect, state.lunUse, false)
+                }
+                if case .zeros(let length) = plan {
+                    state.lanes[lane].count(directRead: length)
                 }
             default:
                 break
             }
-            return (plan, state.lunUse, nil)
+            return (plan, state.lunUse, false)
         }
-        if let ahead { mapAhead(request.file, ahead) }
+        if wantsMap { mapAhead(request.file, offsetBytes: request.offsetBytes) }
         switch plan {
         case .direct(let token, let offset, let blocks, _, _):
             slot.submit(
@@ -78,7 +84,6 @@ extension MountHandler {
             slot.submit(reads: place(segments, in: slot, lun), tag: UInt64(token.number))
         case .zeros(let length):
             slot.buffer[..<length].initializeMemory(as: UInt8.self, repeating: 0)
-            statistics.count(directRead: length)
             slot.replyRead(bufferOffset: 0, length: length)
         case .end:
             slot.replyRead(bufferOffset: 0, length: 0)
@@ -95,23 +100,15 @@ extension MountHandler {
             return
         }
         let size = Int(request.sizeBytes)
-        let (plan, lun, ahead) = state.withLock { state in
-            if state.hasLeaseEnded { return (WritePlan.redirect, state.lunUse, ByteRange?.none) }
-            let plan = state.filter.planWrite(
-                request.file, offsetBytes: request.offsetBytes, lengthBytes: size)
-            switch plan {
-            case .direct(let token, _, _), .segments(let token, _):
-                state.remember(
-                    token,
-                    DirectIO(
-                        request: .write(request), slot: slot, lengthBytes: size,
-                        startTick: state.tick))
-                return (plan, state.lunUse, state.filter.fillAhead(request.file))
-            default:
-                return (plan, state.lunUse, nil)
-            }
+        let lane = slot.lane(of: state.lanes)
+        var (plan, lun) = state.withLane(lane) { state -> (WritePlan?, LUNUse) in
+            if state.hasLeaseEnded { return (.redirect, state.lunUse) }
+            let plan = state.filter.planWriteAlone(
+                request.file, offsetBytes: request.offsetBytes, lengthBytes: size, lane: lane)
+            if let token = plan?.token { state.remember(token, request, slot, size) }
+            return (plan, state.lunUse)
         }
-        if let ahead { fillAhead(request.file, ahead) }
+        if plan == nil { (plan, lun) = planWithGrowthOrFill(request, slot, size, lane) }
         switch plan {
         case .direct(let token, let offset, let blocks):
             zeroTail(slot, from: size, to: blocks)
@@ -133,7 +130,25 @@ extension MountHandler {
             fill(request, slot, attempts: attempts, blocks)
         case .needsLayout, .fills, .extends, .redirect:
             redirect(request, slot)
+        case nil:
+            preconditionFailure("a write without a plan")
         }
+    }
+
+    /// The plan of a write to a file that this node is lengthening, or filling ahead of its writes.
+    private func planWithGrowthOrFill(
+        _ request: FUSEWriteRequest, _ slot: FUSESlot, _ size: Int, _ lane: Int
+    ) -> (WritePlan, LUNUse) {
+        let (plan, lun, ahead) = state.withLock { state in
+            if state.hasLeaseEnded { return (WritePlan.redirect, state.lunUse, ByteRange?.none) }
+            let plan = state.filter.planWrite(
+                request.file, offsetBytes: request.offsetBytes, lengthBytes: size, lane: lane)
+            guard let token = plan.token else { return (plan, state.lunUse, nil) }
+            state.remember(token, request, slot, size)
+            return (plan, state.lunUse, state.filter.fillAhead(request.file))
+        }
+        if let ahead { fillAhead(request.file, ahead) }
+        return (plan, lun)
     }
 
     /// Lays the pieces of a plan out one after another in the slot's buffer; what is not on the LUN is
@@ -219,8 +234,15 @@ extension MountHandler {
         }
     }
 
-    private func mapAhead(_ file: FileIndex, _ range: ByteRange) {
-        let handle = state.withLock { $0.filter.handle(of: file) }
+    private func mapAhead(_ file: FileIndex, offsetBytes: UInt64) {
+        let (handle, range) = state.withLock { state in
+            (
+                state.filter.handle(of: file),
+                state.filter.mapAhead(file, offsetBytes: offsetBytes)
+            )
+        }
+        // Another reader may have been first.
+        guard let range else { return }
         Task { await obtainMapAhead(file, handle, range) }
     }
 
@@ -254,11 +276,37 @@ extension MountHandler.State {
             && MonotonicClock.nowNanoseconds >= filter.directUntilNanoseconds
     }
 
-    mutating func remember(_ token: DirectToken, _ io: DirectIO) {
-        let index = Int(token.number)
-        while direct.count <= index { direct.append(DirectIO()) }
-        direct[index] = io
-        inFlight += 1
+    /// With the token's lane, or all.
+    borrowing func remember(
+        _ token: DirectToken, _ request: FUSEWriteRequest, _ slot: FUSESlot, _ size: Int
+    ) {
+        lanes[token.lane].remember(
+            token.position,
+            DirectIO(request: .write(request), slot: slot, lengthBytes: size, startTick: tick))
+    }
+
+    /// Direct reads and writes that the kernel has not ended.
+    var inFlight: Int { lanes.reduce(0) { $0 + $1.inFlight } }
+
+    /// A direct I/O by its token's number. With all lanes.
+    subscript(direct number: Int) -> DirectIO {
+        get {
+            let token = DirectToken(number: Int32(number))
+            return lanes[token.lane].direct[token.position]
+        }
+        nonmutating _modify {
+            let token = DirectToken(number: Int32(number))
+            yield &lanes[token.lane].direct[token.position]
+        }
+    }
+
+    /// The numbers of all that there are or were. With all lanes.
+    var directNumbers: [Int] {
+        lanes.indices.flatMap { lane in
+            lanes[lane].direct.indices.map {
+                Int(DirectToken(lane: lane, position: Int32($0)).number)
+            }
+        }
     }
 
     mutating func park(_ request: ParkedRequest) -> UInt64 {

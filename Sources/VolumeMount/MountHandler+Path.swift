@@ -45,10 +45,10 @@ extension MountHandler {
         let now = MonotonicClock.nowNanoseconds
         let (called, answers) = state.withLock { state in
             var answers: [State.TicketAnswer] = []
-            for index in state.direct.indices where state.direct[index].isUnanswerable {
+            for index in state.directNumbers where state[direct: index].isUnanswerable {
                 answers += state.close(index, succeeded: false, now)
             }
-            let called = state.direct.indices.filter { state.direct[$0].mayBeSettled }
+            let called = state.directNumbers.filter { state[direct: $0].mayBeSettled }
                 .compactMap { state.call($0) }
             return (called, answers)
         }
@@ -60,9 +60,9 @@ extension MountHandler {
     /// on waiting for the proof.
     func failUnproven() {
         let slots = state.withLock { state in
-            state.direct.indices.filter { state.direct[$0].mayBeSettled }.compactMap { index in
-                defer { state.direct[index].slot = nil }
-                return state.direct[index].slot
+            state.directNumbers.filter { state[direct: $0].mayBeSettled }.compactMap { index in
+                defer { state[direct: index].slot = nil }
+                return state[direct: index].slot
             }
         }
         for slot in slots { slot.replyError(.inputOutput) }
@@ -210,8 +210,8 @@ extension MountHandler.State {
 
     /// Has the worker's thread look after a direct I/O, which stays unanswered until then.
     mutating func call(_ index: Int) -> Call? {
-        guard let slot = direct[index].slot else { return nil }
-        direct[index].isCalled = true
+        guard let slot = self[direct: index].slot else { return nil }
+        self[direct: index].isCalled = true
         return Call(slot: slot, tag: MountHandler.directTag | UInt64(index))
     }
 
@@ -220,13 +220,13 @@ extension MountHandler.State {
     fileprivate mutating func callOverdue(_ actions: inout [PathAction]) -> [Call] {
         guard filter.flightCount > 0 else { return [] }
         var calls: [Call] = []
-        for index in direct.indices where isOverdue(index) {
-            if !direct[index].awaitsProof {
+        for index in directNumbers where isOverdue(index) {
+            if !self[direct: index].awaitsProof {
                 let verdict = path.overdue(
-                    direct[index].operation, nowNanoseconds: MonotonicClock.nowNanoseconds,
+                    self[direct: index].operation, nowNanoseconds: MonotonicClock.nowNanoseconds,
                     actions: &actions)
                 if verdict == .wait {
-                    direct[index].awaitsProof = true
+                    self[direct: index].awaitsProof = true
                     continue
                 }
             }
@@ -237,7 +237,7 @@ extension MountHandler.State {
     }
 
     private func isOverdue(_ index: Int) -> Bool {
-        let io = direct[index]
+        let io = self[direct: index]
         if io.mayBeSettled { return !path.needsProof }
         guard io.isActive, !io.isCalled, !io.awaitsProof, case .inFlight = io.outcome else {
             return false

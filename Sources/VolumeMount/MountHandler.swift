@@ -10,7 +10,8 @@ import VolumeProtocol
 /// One volume on one node: answers the kernel's requests from the cached sector maps and the LUN where
 /// the rules allow it, and from the coordinator otherwise.
 final class MountHandler: FUSEHandler {
-    /// Guarded by one lock: the filter, and what belongs to its tokens.
+    /// The filter, and what belongs to its tokens. Changed under the locks of all lanes; what is one
+    /// lane's alone under that one's.
     struct State {
         var filter: FilterCore
         var path: PathCore
@@ -20,9 +21,8 @@ final class MountHandler: FUSEHandler {
         }
         /// The path's, without counting references.
         private(set) var lunUse: LUNUse
-        /// Direct reads and writes that the kernel has not ended, whether or not anybody still waits
-        /// for them.
-        var inFlight = 0
+        /// One for each worker.
+        let lanes: [MountLane]
         var isClosed = false
         var wasLost = false
         var pathFailures: UInt64 = 0
@@ -45,8 +45,6 @@ final class MountHandler: FUSEHandler {
         var heldLocks = HeldLocks()
         /// Files whose times are on their way to the coordinator.
         var timesUnderWay: [FileHandle: Task<Void, Never>] = [:]
-        /// By token number.
-        var direct: [DirectIO] = []
         /// Requests that wait for a layout, by tag.
         var parked: [UInt64: ParkedRequest] = [:]
         var lastTag: UInt64 = 0
@@ -75,16 +73,17 @@ final class MountHandler: FUSEHandler {
         /// How far a file's last growth reached beyond what was asked, for the next one.
         var growthAheadBytes: [FileIndex: UInt64] = [:]
 
-        init(rules: SafetyRules, lun: LUNPath?, ledger: MountLedger) {
+        init(rules: SafetyRules, lanes: Int, lun: LUNPath?, ledger: MountLedger) {
             self.ledger = ledger
-            filter = FilterCore(rules: rules)
+            self.lanes = (0..<lanes).map { _ in MountLane() }
+            filter = FilterCore(rules: rules, lanes: lanes)
             path = PathCore(rules: rules)
             self.lun = lun
             lunUse = LUNUse(lun)
         }
     }
 
-    let state: Lock<State>
+    let state: LanedLock<State>
     let nodes: NodeTable
     let link: any CoordinatorLink
     /// The path to the LUN, as it is opened.
@@ -97,16 +96,17 @@ final class MountHandler: FUSEHandler {
     let onEnd: @Sendable (FUSEEndReason) -> Void
 
     init(
-        root: FileHandle, ledger: MountLedger, isResuming: Bool,
+        root: FileHandle, workers: Int, ledger: MountLedger, isResuming: Bool,
         link: any CoordinatorLink, device: String, lun: LUNPath?,
         pathGuard: any PathGuard, rules: SafetyRules, log: Logger,
         onState: @escaping @Sendable (MountState) -> Void,
         onEnd: @escaping @Sendable (FUSEEndReason) -> Void
     ) {
         let records = isResuming ? ledger.records : []
-        var state = State(rules: rules, lun: lun, ledger: ledger)
+        let lanes = min(workers, DirectToken.lanesMaximum)
+        var state = State(rules: rules, lanes: lanes, lun: lun, ledger: ledger)
         state.resume(records)
-        self.state = Lock(state)
+        self.state = LanedLock(state, lanes: lanes)
         nodes = NodeTable(root: root, ledger: ledger, resumed: records)
         self.link = link
         self.device = device

@@ -23,14 +23,18 @@ public struct MountCounts: Codable, Sendable {
     /// How often this node's path to the LUN was lost, and came back.
     public var pathFailures: UInt64 = 0
     public var pathRestores: UInt64 = 0
+
+    /// Adds a lane's direct reads and writes.
+    mutating func add(_ lane: MountCounts) {
+        directReads += lane.directReads
+        directWrites += lane.directWrites
+        directReadBytes += lane.directReadBytes
+        directWriteBytes += lane.directWriteBytes
+    }
 }
 
-/// The counters behind ``MountCounts``: each counts by itself, without order among them.
+/// The counters behind ``MountCounts`` but for direct I/O, which each lane counts for itself: each counts by itself, without order among them.
 final class MountStatistics: Sendable {
-    let directReads = Atomic<UInt64>(0)
-    let directWrites = Atomic<UInt64>(0)
-    let directReadBytes = Atomic<UInt64>(0)
-    let directWriteBytes = Atomic<UInt64>(0)
     let redirectedReads = Atomic<UInt64>(0)
     let redirectedWrites = Atomic<UInt64>(0)
     let redirectedReadBytes = Atomic<UInt64>(0)
@@ -39,16 +43,6 @@ final class MountStatistics: Sendable {
     let metadataCached = Atomic<UInt64>(0)
     let metadataRecalls = Atomic<UInt64>(0)
     let recalls = Atomic<UInt64>(0)
-
-    func count(directRead bytes: Int) {
-        directReads.add(1, ordering: .relaxed)
-        directReadBytes.add(UInt64(bytes), ordering: .relaxed)
-    }
-
-    func count(directWrite bytes: Int) {
-        directWrites.add(1, ordering: .relaxed)
-        directWriteBytes.add(UInt64(bytes), ordering: .relaxed)
-    }
 
     func count(redirectedRead bytes: Int) {
         redirectedReads.add(1, ordering: .relaxed)
@@ -62,10 +56,6 @@ final class MountStatistics: Sendable {
 
     var counts: MountCounts {
         MountCounts(
-            directReads: directReads.load(ordering: .relaxed),
-            directWrites: directWrites.load(ordering: .relaxed),
-            directReadBytes: directReadBytes.load(ordering: .relaxed),
-            directWriteBytes: directWriteBytes.load(ordering: .relaxed),
             redirectedReads: redirectedReads.load(ordering: .relaxed),
             redirectedWrites: redirectedWrites.load(ordering: .relaxed),
             redirectedReadBytes: redirectedReadBytes.load(ordering: .relaxed),

@@ -53,15 +53,15 @@ public final class VolumeMount: Sendable {
             throw error
         }
         isResuming = Mutex(resumed != nil)
+        let options = FUSEMountOptions(sourceName: source)
         handler = MountHandler(
-            root: shownRoot, ledger: ledger, isResuming: resumed != nil, link: link,
-            device: device,
+            root: shownRoot, workers: options.workers, ledger: ledger,
+            isResuming: resumed != nil, link: link, device: device,
             lun: descriptor < 0 ? nil : LUNPath(descriptor: descriptor),
             pathGuard: pathGuard, rules: rules, log: log, onState: onState,
             onEnd: { onEnd("\($0)") })
         watch = try MountHandler.watch(handler)
         do {
-            let options = FUSEMountOptions(sourceName: source)
             if let resumed {
                 mount = try FUSEMount.adopt(
                     resumed.state, descriptors: resumed.descriptors, options: options,
@@ -82,6 +82,7 @@ public final class VolumeMount: Sendable {
     public var counts: MountCounts {
         var counts = handler.statistics.counts
         handler.state.withLock { state in
+            for lane in state.lanes { counts.add(lane.counts) }
             counts.openFiles = state.opens.count
             counts.lostOpens = state.lostOpens
             counts.pathFailures = state.pathFailures

@@ -23,8 +23,8 @@ final class FilterFixture {
         ByteRange(start: range.lowerBound * block, end: range.upperBound * block)
     }
 
-    init(rules: SafetyRules = .all) {
-        filter = FilterCore(rules: rules)
+    init(rules: SafetyRules = .all, lanes: Int = 1) {
+        filter = FilterCore(rules: rules, lanes: lanes)
         file = filter.open(handle)
     }
 
@@ -112,13 +112,6 @@ extension WritePlan {
         case .fills: "fills"
         case .extends: "extends"
         case .redirect: "redirect"
-        }
-    }
-
-    var token: DirectToken? {
-        switch self {
-        case .direct(let token, _, _), .segments(let token, _): token
-        default: nil
         }
     }
 }

@@ -53,7 +53,7 @@ struct MountLedgerTests {
     @Test func lostOpensStayLost() throws {
         let ledger = try MountLedger()
         let (file, other) = (try handle(3), try handle(4))
-        var before = MountHandler.State(rules: .all, lun: nil, ledger: ledger)
+        var before = MountHandler.State(rules: .all, lanes: 2, lun: nil, ledger: ledger)
         for (number, handle) in [(1, file), (2, file), (3, other)] as [(UInt64, FileHandle)] {
             let index = before.filter.open(handle)
             before.opens[OpenID(number)] = handle
@@ -66,7 +66,7 @@ struct MountLedgerTests {
             .open(OpenID(4), file, index: 2, isLost: false))
         ledger.lastOpen = 4
         let later = try MountLedger(adopting: dup(ledger.file))
-        var after = MountHandler.State(rules: .all, lun: nil, ledger: later)
+        var after = MountHandler.State(rules: .all, lanes: 2, lun: nil, ledger: later)
         after.resume(later.records)
         #expect(after.opens == [OpenID(4): file] && after.lostOpens == 3 && after.lastOpen == 4)
         #expect(after.openRecords.count == 4)

@@ -24,7 +24,7 @@ extension SimulatedClient {
         lookAtLease()
         let plan = filter.planRead(
             file.index, offsetBytes: UInt64(cell) * Cells.bytes,
-            lengthBytes: count * Int(Cells.bytes))
+            lengthBytes: count * Int(Cells.bytes), lane: nextLane())
         let mayAnswer = filter.mayAnswerFromMap(nowNanoseconds: host.clock)
         switch plan {
         case .direct(let token, let offset, let blocks, let skip, let length):
@@ -112,8 +112,14 @@ extension SimulatedClient {
             redirectWrite(file, request, done)
             return
         }
-        let plan = filter.planWrite(
-            file.index, offsetBytes: request.offsetBytes, lengthBytes: request.lengthBytes)
+        let lane = nextLane()
+        let plan =
+            filter.planWriteAlone(
+                file.index, offsetBytes: request.offsetBytes, lengthBytes: request.lengthBytes,
+                lane: lane)
+            ?? filter.planWrite(
+                file.index, offsetBytes: request.offsetBytes, lengthBytes: request.lengthBytes,
+                lane: lane)
         switch plan {
         case .direct(let token, let offset, let blocks):
             submitWrite(

@@ -60,6 +60,7 @@ extension SimulatedClient {
     func release(_ flight: DirectFlight, succeeded: Bool) {
         guard !flight.isReleased else { return }
         flight.isReleased = true
+        if succeeded, filter.endAlone(flight.token, nowNanoseconds: host.clock) { return }
         answer(
             filter.ended(flight.token, succeeded: succeeded, nowNanoseconds: host.clock))
     }

@@ -51,6 +51,9 @@ final class SimulatedClient {
     var waitingWrites: [DirectFlight] = []
     var tickets: [RecallTicket: (WriteReport) -> Void] = [:]
     var lastTicket: UInt64 = 0
+    /// A real node has a lane for each of its workers; here requests go in one after the other.
+    private static let lanes = 2
+    private var lastLane = 0
 
     private var processes: [SimulatedProcess] = []
 
@@ -60,8 +63,13 @@ final class SimulatedClient {
     init(host: SimulatedHost) {
         self.host = host
         let rules = host.simulation.rules
-        filter = FilterCore(rules: rules)
+        filter = FilterCore(rules: rules, lanes: Self.lanes)
         path = PathCore(rules: rules, timings: .simulated)
+    }
+
+    func nextLane() -> Int {
+        lastLane = (lastLane + 1) % Self.lanes
+        return lastLane
     }
 
     func startProcesses() {

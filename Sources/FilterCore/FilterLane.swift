@@ -1,0 +1,89 @@
+import VolumeModel
+
+/// The direct I/O of one of a node's workers: what is in flight, and what has ended since it was last
+/// asked about.
+///
+/// A worker starts and ends direct I/O in its own lane while the others do so in theirs: the filter
+/// itself they only look at. Whoever changes the filter, or looks at more than one lane, has to keep
+/// all workers out meanwhile.
+///
+/// Sound to share: by this rule. It is kept by whoever holds the filter (in the daemon by `LanedLock`);
+/// without threads, as in the simulation, it holds by itself.
+final class FilterLane: @unchecked Sendable {
+    /// A direct read or write in flight, over whole blocks.
+    struct Flight {
+        var file: FileIndex
+        var range: ByteRange
+        /// Where a write's last byte goes; nil for reads.
+        var writeEndBytes: UInt64?
+        var isActive: Bool
+        /// The layout was taken away without a recall.
+        var isRevoked = false
+    }
+
+    /// What a lane knows of one file, by the file's index.
+    struct File {
+        var flightCount = 0
+        /// When the last write ended that nobody was told of.
+        var lastWriteNanoseconds: UInt64?
+    }
+
+    private(set) var flights: [Flight] = []
+    private var freeFlights: [Int32] = []
+    private(set) var files: [File] = []
+
+    var flightCount: Int { flights.count - freeFlights.count }
+
+    func flightCount(of file: FileIndex) -> Int {
+        Int(file.number) < files.count ? files[Int(file.number)].flightCount : 0
+    }
+
+    /// The flight's position.
+    func start(_ file: FileIndex, _ range: ByteRange, writeEndBytes: UInt64?) -> Int32 {
+        let slot = Int(file.number)
+        while files.count <= slot { files.append(File()) }
+        files[slot].flightCount += 1
+        let flight = Flight(
+            file: file, range: range, writeEndBytes: writeEndBytes, isActive: true)
+        if let free = freeFlights.popLast() {
+            flights[Int(free)] = flight
+            return free
+        }
+        precondition(flights.count < DirectToken.flightsPerLaneMaximum, "too many direct I/Os")
+        flights.append(flight)
+        return Int32(flights.count - 1)
+    }
+
+    /// Takes a flight out. `writtenAt`: a write that succeeded then.
+    func end(_ position: Int, writtenAt nowNanoseconds: UInt64?) {
+        precondition(flights[position].isActive, "a direct I/O ended twice")
+        flights[position].isActive = false
+        freeFlights.append(Int32(position))
+        let slot = Int(flights[position].file.number)
+        files[slot].flightCount -= 1
+        if let nowNanoseconds { files[slot].lastWriteNanoseconds = nowNanoseconds }
+    }
+
+    /// Hands over when a file was last written here; nil: not since the last time.
+    func takeLastWrite(_ slot: Int) -> UInt64? {
+        guard slot < files.count, let time = files[slot].lastWriteNanoseconds else { return nil }
+        files[slot].lastWriteNanoseconds = nil
+        return time
+    }
+
+    func hasLastWrite(_ slot: Int) -> Bool {
+        slot < files.count && files[slot].lastWriteNanoseconds != nil
+    }
+
+    /// Of what is in flight on a file, or on all where it is nil, no read counts.
+    func revoke(_ file: FileIndex?) {
+        for position in flights.indices where file == nil || flights[position].file == file {
+            flights[position].isRevoked = true
+        }
+    }
+
+    func contains(_ file: FileIndex, where matches: (Flight) -> Bool) -> Bool {
+        guard flightCount(of: file) > 0 else { return false }
+        return flights.contains { $0.isActive && $0.file == file && matches($0) }
+    }
+}
