@@ -51,7 +51,7 @@ extension FilterCore {
                     && (!file.map.isEmpty || file.sizeBytes != nil || file.growth != nil
                         || file.unsettled != nil
                         || self.lanes.contains {
-                            $0.flightCount(of: FileIndex(number: Int32(slot))) > 0
+                            $0.lane.flightCount(of: FileIndex(number: Int32(slot))) > 0
                         })
             }
             .map { FileIndex(number: Int32($0)) }
@@ -73,8 +73,8 @@ extension FilterCore {
         }
         // What was recalled, but is still being read or written, is held until that has ended: the
         // coordinator that waited for it is no more, and the next one has to wait as well.
-        for lane in lanes {
-            for flight in lane.flights where flight.isActive && flight.file == file {
+        for box in lanes {
+            for flight in box.lane.flights where flight.isActive && flight.file == file {
                 ranges.insert(flight.range)
             }
         }
@@ -119,7 +119,7 @@ extension FilterCore {
         takeLastWrites(slot)
         files[slot].lastWriteNanoseconds = nil
         indexes[files[slot].handle] = nil
-        for lane in lanes { lane.revoke(file) }
+        for box in lanes { box.lane.revoke(file) }
     }
 
     /// Loses every file that is open. Returns how many.

@@ -205,7 +205,7 @@ extension FilterCore {
         guard let file = indexes[handle] else { return WriteReport() }
         let slot = Int(file.number)
         return takeReport(
-                of: slot, withGrowth: false, now: nowNanoseconds)
+            of: slot, withGrowth: false, now: nowNanoseconds)
     }
 
     /// The size that this node's own processes see, where it knows better than the coordinator.

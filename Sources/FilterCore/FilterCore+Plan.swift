@@ -66,7 +66,7 @@ extension FilterCore {
         let blocks = wanted.wholeBlocks(Limits.blockSizeBytes)
         let skip = Int(offsetBytes - blocks.startBytes)
         let length = Int(wanted.lengthBytes)
-        guard let first = files[slot].map.extent(at: blocks.startBytes) else {
+        guard let first = extent(of: file, at: blocks.startBytes, lane) else {
             return .needsLayout(blocks)
         }
         if first.fileEndBytes >= blocks.endBytes {
@@ -179,7 +179,7 @@ extension FilterCore {
         }
         if let decided = planEnd(file, offsetBytes, end) { return decided }
         let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(block)
-        guard let first = files[slot].map.extent(at: blocks.startBytes) else {
+        guard let first = extent(of: file, at: blocks.startBytes, lane) else {
             return .needsLayout(blocks)
         }
         if first.fileEndBytes >= blocks.endBytes {
@@ -214,6 +214,10 @@ extension FilterCore {
         guard found == .written else { return unwritten(file, found, blocks) }
         let token = startFlight(file, blocks, writeEndBytes: end, lane: lane)
         return .segments(token, segments)
+    }
+
+    private func extent(of file: FileIndex, at offset: UInt64, _ lane: Int) -> Extent? {
+        lanes[lane].lane.extent(of: file, files[Int(file.number)], at: offset)
     }
 
     /// What a write to blocks is that are not all written (rule written-before-grant).
@@ -259,8 +263,8 @@ extension FilterCore {
             end & mask == 0 ? nil : ByteRange(start: end & ~mask, end: (end & ~mask) + mask + 1)
         }
         let ownTail = tail(range.endBytes)
-        return lanes.contains { lane in
-            lane.contains(file) { flight in
+        return lanes.contains { box in
+            box.lane.contains(file) { flight in
                 guard let end = flight.writeEndBytes else { return false }
                 return ownTail.map(flight.range.overlaps) ?? false
                     || tail(end).map(blocks.overlaps) ?? false

@@ -21,7 +21,7 @@ public struct FilterCore: Sendable {
     var indexes: [FileHandle: FileIndex] = [:]
     var freeFiles: [Int32] = []
     /// One for each of the node's workers.
-    let lanes: [FilterLane]
+    let lanes: [FilterLaneBox]
     /// What the coordinator granted of attributes and names.
     public var metadata: MetadataCache
     /// Whether this node may use its LUN now. While it may not, every plan is ``ReadPlan/redirect``;
@@ -37,7 +37,7 @@ public struct FilterCore: Sendable {
     public init(rules: SafetyRules = .all, lanes: Int = 1) {
         precondition(lanes > 0 && lanes <= DirectToken.lanesMaximum, "one to 256 lanes")
         self.rules = rules
-        self.lanes = (0..<lanes).map { _ in FilterLane() }
+        self.lanes = (0..<lanes).map { _ in FilterLaneBox() }
         metadata = MetadataCache(rules: rules)
     }
 
@@ -50,7 +50,7 @@ public struct FilterCore: Sendable {
         let index: FileIndex
         if let free = freeFiles.popLast() {
             index = FileIndex(number: free)
-            files[Int(free)] = FilterFile(handle: handle)
+            files[Int(free)] = FilterFile(handle: handle, after: files[Int(free)])
         } else {
             index = FileIndex(number: Int32(files.count))
             files.append(FilterFile(handle: handle))
@@ -68,7 +68,7 @@ public struct FilterCore: Sendable {
         var report = takeReport(of: slot, withGrowth: true, now: nil)
         if !files[slot].isLost { report.unusedFill = files[slot].fill?.unused }
         if indexes[files[slot].handle] == index { indexes[files[slot].handle] = nil }
-        files[slot] = FilterFile(handle: files[slot].handle)
+        files[slot] = FilterFile(handle: files[slot].handle, after: files[slot])
         files[slot].openCount = 0
         freeFiles.append(index.number)
         return report

@@ -19,7 +19,11 @@ struct FilterGrowth: Sendable {
 struct FilterFile: Sendable {
     var handle: FileHandle
     var openCount = 1
-    var map = SectorMap()
+    var map = SectorMap() {
+        didSet { mapVersion &+= 1 }
+    }
+    /// Goes up with every change of the map.
+    private(set) var mapVersion: UInt64 = 0
     /// The file's size, while a layout says it.
     var sizeBytes: UInt64?
     var growth: FilterGrowth?
@@ -63,7 +67,12 @@ struct FilterFile: Sendable {
         var sizeBytes: UInt64
     }
 
-    init(handle: FileHandle) { self.handle = handle }
+    /// - Parameter previous: the file that had this place before: versions of a place's maps never
+    ///   come again.
+    init(handle: FileHandle, after previous: FilterFile? = nil) {
+        self.handle = handle
+        if let version = previous?.mapVersion { mapVersion = version &+ 1 }
+    }
 
     mutating func grow(to end: UInt64) {
         guard var held = growth, end > held.sizeBytes else { return }

@@ -1,7 +1,6 @@
 import VolumeModel
 
-/// The direct I/O of one of a node's workers: what is in flight, and what has ended since it was last
-/// asked about.
+/// A lane, and where it is.
 ///
 /// A worker starts and ends direct I/O in its own lane while the others do so in theirs: the filter
 /// itself they only look at. Whoever changes the filter, or looks at more than one lane, has to keep
@@ -9,7 +8,13 @@ import VolumeModel
 ///
 /// Sound to share: by this rule. It is kept by whoever holds the filter (in the daemon by `LanedLock`);
 /// without threads, as in the simulation, it holds by itself.
-final class FilterLane: @unchecked Sendable {
+final class FilterLaneBox: @unchecked Sendable {
+    var lane = FilterLane()
+}
+
+/// The direct I/O of one of a node's workers: what is in flight, and what has ended since it was last
+/// asked about.
+struct FilterLane {
     /// A direct read or write in flight, over whole blocks.
     struct Flight {
         var file: FileIndex
@@ -31,6 +36,10 @@ final class FilterLane: @unchecked Sendable {
     private(set) var flights: [Flight] = []
     private var freeFlights: [Int32] = []
     private(set) var files: [File] = []
+    /// The extent that was found last, of which file, and at which version of its map.
+    private var lastFile = FileIndex(number: -1)
+    private var lastVersion: UInt64 = 0
+    private var lastExtent: Extent?
 
     var flightCount: Int { flights.count - freeFlights.count }
 
@@ -39,7 +48,7 @@ final class FilterLane: @unchecked Sendable {
     }
 
     /// The flight's position.
-    func start(_ file: FileIndex, _ range: ByteRange, writeEndBytes: UInt64?) -> Int32 {
+    mutating func start(_ file: FileIndex, _ range: ByteRange, writeEndBytes: UInt64?) -> Int32 {
         let slot = Int(file.number)
         while files.count <= slot { files.append(File()) }
         files[slot].flightCount += 1
@@ -55,7 +64,7 @@ final class FilterLane: @unchecked Sendable {
     }
 
     /// Takes a flight out. `writtenAt`: a write that succeeded then.
-    func end(_ position: Int, writtenAt nowNanoseconds: UInt64?) {
+    mutating func end(_ position: Int, writtenAt nowNanoseconds: UInt64?) {
         precondition(flights[position].isActive, "a direct I/O ended twice")
         flights[position].isActive = false
         freeFlights.append(Int32(position))
@@ -65,7 +74,7 @@ final class FilterLane: @unchecked Sendable {
     }
 
     /// Hands over when a file was last written here; nil: not since the last time.
-    func takeLastWrite(_ slot: Int) -> UInt64? {
+    mutating func takeLastWrite(_ slot: Int) -> UInt64? {
         guard slot < files.count, let time = files[slot].lastWriteNanoseconds else { return nil }
         files[slot].lastWriteNanoseconds = nil
         return time
@@ -76,10 +85,28 @@ final class FilterLane: @unchecked Sendable {
     }
 
     /// Of what is in flight on a file, or on all where it is nil, no read counts.
-    func revoke(_ file: FileIndex?) {
+    mutating func revoke(_ file: FileIndex?) {
         for position in flights.indices where file == nil || flights[position].file == file {
             flights[position].isRevoked = true
         }
+    }
+
+    /// The extent of a file's map that holds the byte at `offset`, as ``SectorMap/extent(at:)``. Most
+    /// reads and writes fall into the extent of the one before, and then the map is not touched, whose
+    /// storage is counted by all workers.
+    mutating func extent(of file: FileIndex, _ known: borrowing FilterFile, at offset: UInt64)
+        -> Extent?
+    {
+        if file == lastFile, known.mapVersion == lastVersion, let extent = lastExtent,
+            offset >= extent.fileOffsetBytes, offset < extent.fileEndBytes
+        {
+            return extent
+        }
+        guard let extent = known.map.extent(at: offset) else { return nil }
+        lastFile = file
+        lastVersion = known.mapVersion
+        lastExtent = extent
+        return extent
     }
 
     func contains(_ file: FileIndex, where matches: (Flight) -> Bool) -> Bool {

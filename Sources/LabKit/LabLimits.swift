@@ -43,6 +43,9 @@ public enum LabLimits {
     /// How long `down` waits for a killed process, or for a loop device, to go.
     public static let goneSeconds: Double = 10
 
+    /// So long `power off` waits for the daemon before it goes on to the other processes.
+    public static let daemonGoneSeconds: Double = 2
+
     /// What `storage slow` may add to each I/O, and adds unless told otherwise.
     public static let slowMaximumMilliseconds = 60_000
     public static let slowDefaultMilliseconds = 100

@@ -98,6 +98,12 @@ extension LabNode {
     private static func killAll(
         _ daemon: ProcessIdentity?, in plan: LabNodePlan
     ) throws(LabError) {
+        // The daemon first: it would tell its coordinator that a program which dies has closed its
+        // files, and nobody tells that when the power goes. It may be late where it hangs in the kernel.
+        if let daemon {
+            daemon.signal(SIGKILL)
+            _ = Clock.wait(atMostSeconds: LabLimits.daemonGoneSeconds) { !daemon.isAlive }
+        }
         var rest: [ProcessIdentity] = []
         let areGone = Clock.wait(atMostSeconds: LabLimits.goneSeconds) {
             let all = [daemon].compactMap { $0 } + NetworkNamespace.processes(in: [plan.namespace])

@@ -8,13 +8,15 @@ import Glibc
 ///
 /// Sound to share: the value is reached by these two functions alone. `withLane` gives it as borrowed,
 /// and `withLock` runs while no `withLane` does.
+///
+/// Inlinable: a call by way of generic code would cost more than the lock.
 public struct LanedLock<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     /// Two cache lines, as processors fetch them in pairs.
-    private static var strideBytes: Int { 128 }
+    @usableFromInline static var strideBytes: Int { 128 }
 
     public let lanes: Int
-    private let mutexes: UnsafeMutableRawPointer
-    private let value: UnsafeMutablePointer<Value>
+    @usableFromInline let mutexes: UnsafeMutableRawPointer
+    @usableFromInline let value: UnsafeMutablePointer<Value>
 
     public init(_ initial: consuming sending Value, lanes: Int) {
         precondition(lanes > 0, "a lock without lanes")
@@ -38,12 +40,12 @@ public struct LanedLock<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
         value.deallocate()
     }
 
-    private borrowing func mutex(_ lane: Int) -> UnsafeMutablePointer<pthread_mutex_t> {
+    @inlinable borrowing func mutex(_ lane: Int) -> UnsafeMutablePointer<pthread_mutex_t> {
         (mutexes + lane * Self.strideBytes).assumingMemoryBound(to: pthread_mutex_t.self)
     }
 
     /// Runs `body` while no other thread is here; it must not come back here.
-    public borrowing func withLock<Result: ~Copyable, Failure: Error>(
+    @inlinable public borrowing func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
         for lane in 0..<lanes {
@@ -56,7 +58,7 @@ public struct LanedLock<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
 
     /// Runs `body` while nobody changes the value, and nobody else is in this lane. It must not come
     /// back here, and may change what is the lane's alone.
-    public borrowing func withLane<Result: ~Copyable, Failure: Error>(
+    @inlinable public borrowing func withLane<Result: ~Copyable, Failure: Error>(
         _ lane: Int, _ body: (borrowing Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
         let mutex = mutex(lane)

@@ -10,8 +10,8 @@ import Glibc
 /// Sound to share: the value is reached by `withLock` alone, under the mutex, and enters and leaves as
 /// `sending`; both have one address for as long as this lives.
 public struct Lock<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let value: UnsafeMutablePointer<Value>
+    @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    @usableFromInline let value: UnsafeMutablePointer<Value>
 
     public init(_ initial: consuming sending Value) {
         mutex = .allocate(capacity: 1)
@@ -30,7 +30,7 @@ public struct Lock<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
     }
 
     /// Runs `body` while no other thread does; it must not come back here.
-    public borrowing func withLock<Result: ~Copyable, Failure: Error>(
+    @inlinable public borrowing func withLock<Result: ~Copyable, Failure: Error>(
         _ body: (inout sending Value) throws(Failure) -> sending Result
     ) throws(Failure) -> sending Result {
         let status = pthread_mutex_lock(mutex)

@@ -109,22 +109,17 @@ extension MountHandler {
 extension MountHandler.State {
     /// The kernel is done with one direct I/O.
     mutating func endInFlight(_ token: DirectToken) {
-        lanes[token.lane].inFlight -= 1
+        lanes[token.lane].lane.inFlight -= 1
         if isClosed && inFlight == 0 { lun = nil }
     }
 
     /// Takes a direct I/O that succeeded out of the books, where it concerns nobody but its lane. Nil:
     /// nothing was done. With the lane.
     borrowing func endAlone(_ token: DirectToken, _ now: UInt64) -> DirectIO? {
-        let lane = lanes[token.lane]
-        let io = lane.direct[token.position]
-        guard !isClosed, !io.isCalled, !io.awaitsProof,
+        guard !isClosed, lanes[token.lane].lane.isUncalled(token.position),
             filter.endAlone(token, nowNanoseconds: now)
         else { return nil }
-        lane.direct[token.position].request = .none
-        lane.inFlight -= 1
-        lane.count(io)
-        return io
+        return lanes[token.lane].lane.takeAnswered(token.position)
     }
 
     /// Decides about a direct I/O whose LUN I/O is over.
@@ -165,7 +160,9 @@ extension MountHandler.State {
         var succeeded = false
         if case .complete = io.outcome { succeeded = !isLost }
         ending.answers = close(index, succeeded: succeeded, now)
-        if case .answer = ending.end { lanes[DirectToken(number: Int32(index)).lane].count(io) }
+        if case .answer = ending.end {
+            lanes[DirectToken(number: Int32(index)).lane].lane.count(io)
+        }
         return ending
     }
 

@@ -155,4 +155,39 @@ import VolumeProtocol
         #expect(write(fixture, block: 1, lane: 1)?.token != nil)
         #expect(write(fixture, block: 4, lane: 1) == nil)
     }
+
+    /// A lane remembers the extent that it found last: not beyond the map that it was of.
+    @Test func whatALaneRemembersEndsWithTheMap() throws {
+        let fixture = fixture()
+        func place(_ block: UInt64) -> UInt64? {
+            guard
+                case .direct(let token, let offset, _, _, _) = fixture.filter.planRead(
+                    fixture.file, offsetBytes: block * Self.block, lengthBytes: 4096, lane: 1)
+            else { return nil }
+            fixture.end(token)
+            return offset / Self.block
+        }
+        #expect(place(2) == 1002)
+        #expect(place(3) == 1003)
+        // Recalled: gone, however well it is remembered.
+        #expect(fixture.recall(FilterFixture.blocks(0..<4), 2) != nil)
+        #expect(place(3) == nil)
+        #expect(place(5) == 1005)
+        // Granted anew, elsewhere.
+        fixture.apply(3, [(.written, 4), (.written, 4)], end: .at(sizeBytes: 8 * Self.block))
+        #expect(place(5) == 2001)
+        #expect(place(1) == 1001)
+        // Another file in the same place of the table, granted as often.
+        _ = fixture.filter.close(fixture.file)
+        let other = fixture.filter.open(FilterFixture.handle(2))
+        #expect(other == fixture.file)
+        #expect(place(1) == nil)
+        for generation in UInt64(1)...8 {
+            var grant = FilterFixture.grant(generation, [(.hole, 8)])
+            grant.end = .at(sizeBytes: 8 * Self.block)
+            let isTaken = fixture.filter.apply(grant, to: other, asGrowth: false)
+            #expect(isTaken)
+            #expect(place(1) == nil)
+        }
+    }
 }
