@@ -47,10 +47,12 @@ sim-controls:
 soak:
 	@scripts/soak
 
-## bench: volumes beside the raw LUN; GROWTH=1 how cost grows, PROFILE=1 a create, ALLOCATIONS=1 the heap
+## bench: volumes beside the raw LUN; GROWTH=1 how cost grows, FLAME=1 and PROFILE=1 where time goes, ALLOCATIONS=1 the heap
 bench:
 ifdef GROWTH
 	@scripts/bench growth
+else ifdef FLAME
+	@scripts/bench flame
 else ifdef PROFILE
 	@scripts/bench profile
 else ifdef ALLOCATIONS

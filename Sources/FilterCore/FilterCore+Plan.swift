@@ -217,7 +217,16 @@ extension FilterCore {
     }
 
     private func extent(of file: FileIndex, at offset: UInt64, _ lane: Int) -> Extent? {
-        lanes[lane].lane.extent(of: file, files[Int(file.number)], at: offset)
+        let slot = Int(file.number)
+        let version = files[slot].mapVersion
+        if let extent = lanes[lane].lane.rememberedExtent(
+            of: file, mapVersion: version, at: offset)
+        {
+            return extent
+        }
+        guard let extent = files[slot].map.extent(at: offset) else { return nil }
+        lanes[lane].lane.remember(extent, of: file, mapVersion: version)
+        return extent
     }
 
     /// What a write to blocks is that are not all written (rule written-before-grant).

@@ -91,22 +91,22 @@ struct FilterLane {
         }
     }
 
-    /// The extent of a file's map that holds the byte at `offset`, as ``SectorMap/extent(at:)``. Most
-    /// reads and writes fall into the extent of the one before, and then the map is not touched, whose
-    /// storage is counted by all workers.
-    mutating func extent(of file: FileIndex, _ known: borrowing FilterFile, at offset: UInt64)
-        -> Extent?
-    {
-        if file == lastFile, known.mapVersion == lastVersion, let extent = lastExtent,
+    /// The extent that was found last, if it is of this version of this file's map and holds the byte
+    /// at `offset`. Most reads and writes fall into the extent of the one before, and then the map is not
+    /// touched, whose storage all workers count references to.
+    func rememberedExtent(
+        of file: FileIndex, mapVersion: UInt64, at offset: UInt64
+    ) -> Extent? {
+        guard file == lastFile, mapVersion == lastVersion, let extent = lastExtent,
             offset >= extent.fileOffsetBytes, offset < extent.fileEndBytes
-        {
-            return extent
-        }
-        guard let extent = known.map.extent(at: offset) else { return nil }
-        lastFile = file
-        lastVersion = known.mapVersion
-        lastExtent = extent
+        else { return nil }
         return extent
+    }
+
+    mutating func remember(_ extent: Extent, of file: FileIndex, mapVersion: UInt64) {
+        lastFile = file
+        lastVersion = mapVersion
+        lastExtent = extent
     }
 
     func contains(_ file: FileIndex, where matches: (Flight) -> Bool) -> Bool {

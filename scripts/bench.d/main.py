@@ -7,6 +7,7 @@ import sys
 import allocations
 import compare
 import createprofile
+import flame
 import growth
 import loads
 import report
@@ -22,6 +23,9 @@ parts:
   allocations
             the daemons' heap allocations for each request, with the thresholds that
             scripts/bench.d/allocations.json has; fails beyond them
+  flame     what of the processors' time an operation takes, by who takes it, on raw, floor and a
+            remote node, and a flame graph; writes .bench/flame.md and flame-CASE.svg (cases by
+            --cases, default randread-4k-qd32)
   publish   puts what is in .bench into docs/performance.md; measures nothing
 
 cases: %s
@@ -43,7 +47,7 @@ def main():
         prog="scripts/bench", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("part", nargs="?", default="compare",
-                        choices=["allocations", "compare", "growth", "profile", "publish"])  # fmt: skip
+                        choices=["allocations", "compare", "flame", "growth", "profile", "publish"])  # fmt: skip
     parser.add_argument("parts", nargs="*", metavar="PART", help="with growth: only these")
     parser.add_argument("--rounds", type=positive(int), default=3, help="default: 3")
     parser.add_argument("--seconds", type=positive(float),
@@ -68,7 +72,7 @@ def main():
             report.publish()
         else:
             parts = {"allocations": allocations.allocations, "compare": compare.compare,
-                     "growth": growth.growth, "profile": createprofile.profile}  # fmt: skip
+                     "flame": flame.flame, "growth": growth.growth, "profile": createprofile.profile}  # fmt: skip
             parts[options.part](options)
     except Failure as error:
         say("bench: FAIL %s" % error)

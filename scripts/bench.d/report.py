@@ -219,10 +219,10 @@ def write(about, rows):
 
 
 def publish():
-    """Puts the latest results of each part into docs/performance.md, and the plot beside it."""
+    """Puts the latest results of each part into docs/performance.md, and the plots beside it."""
     page = ROOT / "docs/performance.md"
     text = page.read_text()
-    for part in ("results", "growth", "allocations", "profile"):
+    for part in ("results", "growth", "flame", "allocations", "profile"):
         source = RESULTS / (part + ".md")
         if not source.exists():
             continue
@@ -237,3 +237,5 @@ def publish():
     drawing = RESULTS / "ratios.svg"
     if drawing.exists():
         (ROOT / "docs/performance.svg").write_text(drawing.read_text())
+    for graph in RESULTS.glob("flame-*.svg"):
+        (ROOT / "docs" / graph.name).write_text(graph.read_text())
