@@ -40,6 +40,13 @@ extension Command {
         }
     }
 
+    /// The result shows nothing but this change, and what was durable before it began. So a write: it
+    /// tells the size, which nothing else changes as long as the write has its claims, and these last
+    /// until it is durable.
+    func showsItselfAlone(_ result: CommandResult) -> Bool {
+        if case (.perform(.write), .performed(.written, _)) = (self, result) { true } else { false }
+    }
+
     /// What leads to no answer by itself and, where a rule is broken, what that lets out early.
     func needsNoCommit(_ rules: SafetyRules) -> Bool {
         switch self {

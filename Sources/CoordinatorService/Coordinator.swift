@@ -242,8 +242,13 @@ public final class Coordinator: Sendable {
             handle(.executed(task, outcome.result))
             return
         }
-        commit.whenDurable(showing: command.shown(with: outcome.result)) { [self] isDurable in
+        let completion: GroupCommit.Completion = { [self] isDurable in
             if isDurable { handle(.executed(task, outcome.result)) } else { fail(.inputOutput) }
+        }
+        if let number, command.showsItselfAlone(outcome.result) {
+            commit.whenDurable(only: number, completion)
+        } else {
+            commit.whenDurable(showing: command.shown(with: outcome.result), completion)
         }
     }
 

@@ -5,24 +5,45 @@ import VolumeModel
 ///
 /// A change takes a number before it touches the file system, and says which inodes it may change. A
 /// result may leave once every change that it may show is durable: of those that had begun when it was
-/// made, those to the inodes that it shows. One thread flushes; what begins during a flush is covered
-/// by the next.
+/// made, those to the inodes that it shows, or its own alone. One thread flushes; a flush covers what
+/// had ended when it began, whatever else was in progress then.
 final class GroupCommit: Sendable {
     /// True where everything is durable; false where a flush failed, and nothing may be acknowledged.
     typealias Completion = @Sendable (_ isDurable: Bool) -> Void
 
     private struct State {
         var lastBegun: UInt64 = 0
-        var inProgress: Set<UInt64> = []
+        /// Ended, and in no flush yet.
+        var ended: Set<UInt64> = []
         /// The last change to each inode, of those that are not durable.
         var lastChange: [FileHandle: UInt64] = [:]
+        /// Every change up to this one is durable.
         var durable: UInt64 = 0
+        /// Behind it, those that are while an earlier one is not.
+        var durableBeyond: Set<UInt64> = []
         var hasFailed = false
         var isStopping = false
-        var waiters: [(number: UInt64, completion: Completion)] = []
+        var waiters: [(need: Need, completion: Completion)] = []
 
-        /// The last number up to which every change has ended.
-        var ended: UInt64 { inProgress.min().map { $0 - 1 } ?? lastBegun }
+        func isMet(_ need: Need) -> Bool {
+            switch need {
+            case .all(let last): last <= durable
+            case .only(let number): number <= durable || durableBeyond.contains(number)
+            }
+        }
+
+        mutating func flushed(_ covered: Set<UInt64>) {
+            durableBeyond.formUnion(covered)
+            while durableBeyond.remove(durable + 1) != nil { durable += 1 }
+            let durable = durable
+            lastChange = lastChange.filter { $0.value > durable }
+        }
+    }
+
+    /// What a result waits for.
+    private enum Need {
+        case all(through: UInt64)
+        case only(UInt64)
     }
 
     private let state = Lock(State())
@@ -42,7 +63,6 @@ final class GroupCommit: Sendable {
     func begin(changing files: [FileHandle] = []) -> UInt64 {
         state.withLock { state in
             state.lastBegun += 1
-            state.inProgress.insert(state.lastBegun)
             for file in files { state.lastChange[file] = state.lastBegun }
             return state.lastBegun
         }
@@ -51,7 +71,7 @@ final class GroupCommit: Sendable {
     /// A change has ended, well or not; whoever waits for it may be flushed for now.
     func end(_ number: UInt64) {
         let hasWaiters = state.withLock { state in
-            state.inProgress.remove(number)
+            state.ended.insert(number)
             return !state.waiters.isEmpty
         }
         if hasWaiters { wakeUp.signal() }
@@ -60,14 +80,26 @@ final class GroupCommit: Sendable {
     /// Calls back once every change that has begun by now is durable; where `shown` says so, those to
     /// these inodes.
     func whenDurable(showing shown: [FileHandle]? = nil, _ completion: @escaping Completion) {
+        wait(completion) { state in
+            .all(
+                through: shown.map { $0.reduce(0) { max($0, state.lastChange[$1] ?? 0) } }
+                    ?? state.lastBegun)
+        }
+    }
+
+    /// Calls back once this change is durable, which has ended: for a result that shows nothing of any
+    /// other that is not.
+    func whenDurable(only number: UInt64, _ completion: @escaping Completion) {
+        wait(completion) { _ in .only(number) }
+    }
+
+    private func wait(_ completion: @escaping Completion, for need: (State) -> Need) {
         enum Next { case now(Bool), flush }
         let next: Next = state.withLock { state in
             if state.hasFailed || state.isStopping { return .now(false) }
-            let last =
-                shown.map { $0.reduce(0) { max($0, state.lastChange[$1] ?? 0) } }
-                ?? state.lastBegun
-            if state.durable >= last { return .now(true) }
-            state.waiters.append((last, completion))
+            let need = need(state)
+            if state.isMet(need) { return .now(true) }
+            state.waiters.append((need, completion))
             return .flush
         }
         switch next {
@@ -95,7 +127,7 @@ final class GroupCommit: Sendable {
     private func run() {
         while true {
             wakeUp.wait()
-            let (target, isStopping) = state.withLock { ($0.ended, $0.isStopping) }
+            let isStopping = state.withLock { $0.isStopping }
             if isStopping {
                 let waiters = state.withLock { state in
                     defer { state.waiters = [] }
@@ -105,34 +137,31 @@ final class GroupCommit: Sendable {
                 stopped.signal()
                 return
             }
-            flushAll(through: target)
+            flushAll()
         }
     }
 
-    private func flushAll(through target: UInt64) {
-        let needsFlush = state.withLock { target > $0.durable && !$0.hasFailed }
+    private func flushAll() {
+        // What ends from here on is covered by the next flush.
+        let covered = state.withLock { state -> Set<UInt64> in
+            guard !state.hasFailed else { return [] }
+            defer { state.ended = [] }
+            return state.ended
+        }
         var hasFailed = false
-        if needsFlush {
+        if !covered.isEmpty {
             flushing.wait()
             do { try flush() } catch { hasFailed = true }
             flushing.signal()
         }
-        let ready = state.withLock { state in
-            if hasFailed {
-                state.hasFailed = true
-            } else {
-                state.durable = max(state.durable, target)
-                let durable = state.durable
-                state.lastChange = state.lastChange.filter { $0.value > durable }
-            }
+        let (ready, isDurable) = state.withLock { state in
+            if hasFailed { state.hasFailed = true } else { state.flushed(covered) }
             let isBroken = state.hasFailed
-            let durable = state.durable
-            let ready = state.waiters.filter { isBroken || $0.number <= durable }
-            state.waiters.removeAll { isBroken || $0.number <= durable }
-            if !state.waiters.isEmpty, state.ended > durable { wakeUp.signal() }
-            return ready
+            let ready = state.waiters.filter { isBroken || state.isMet($0.need) }
+            state.waiters = isBroken ? [] : state.waiters.filter { !state.isMet($0.need) }
+            if !state.waiters.isEmpty, !state.ended.isEmpty { wakeUp.signal() }
+            return (ready, !isBroken)
         }
-        let isDurable = state.withLock { !$0.hasFailed }
         for waiter in ready { waiter.completion(isDurable) }
     }
 }

@@ -32,4 +32,65 @@ import VolumeModel
         #expect(called.withLock { $0.last } == "after")
         commit.stop()
     }
+
+    /// Others that are in progress do not hold a change up that shows nothing of them; a flush that began
+    /// before its end does not count for it.
+    @Test func whatShowsItselfAloneWaitsForItsOwnFlush() throws {
+        let flushes = Mutex(0)
+        let (began, mayEnd) = (Semaphore(), Semaphore())
+        let commit = GroupCommit { () throws(ErrorCode) in
+            flushes.withLock { $0 += 1 }
+            began.signal()
+            mayEnd.wait()
+        }
+        let called = Mutex<[String]>([])
+        let ends = Semaphore()
+        func note(_ name: String) -> GroupCommit.Completion {
+            { isDurable in
+                called.withLock { $0.append(isDurable ? name : "failed") }
+                ends.signal()
+            }
+        }
+        let (slow, first, second) = (commit.begin(), commit.begin(), commit.begin())
+        commit.end(first)
+        commit.whenDurable(only: first, note("first"))
+        began.wait()
+        // During the first flush.
+        commit.end(second)
+        commit.whenDurable(only: second, note("second"))
+        commit.whenDurable(note("all"))
+        mayEnd.signal()
+        ends.wait()
+        #expect(called.withLock { $0 } == ["first"])
+        began.wait()
+        mayEnd.signal()
+        ends.wait()
+        #expect(called.withLock { $0 } == ["first", "second"])
+        // What is durable already waits for nothing.
+        commit.whenDurable(only: second, note("again"))
+        ends.wait()
+        #expect(called.withLock { $0.last } == "again")
+        commit.end(slow)
+        began.wait()
+        mayEnd.signal()
+        ends.wait()
+        #expect(called.withLock { $0.last } == "all")
+        #expect(flushes.withLock { $0 } == 3)
+        commit.stop()
+    }
+
+    @Test func aFailedFlushFailsWhatWaitsForItself() throws {
+        let commit = GroupCommit { () throws(ErrorCode) in throw .inputOutput }
+        let result = Mutex<Bool?>(nil)
+        let ends = Semaphore()
+        let number = commit.begin()
+        commit.end(number)
+        commit.whenDurable(only: number) { isDurable in
+            result.withLock { $0 = isDurable }
+            ends.signal()
+        }
+        ends.wait()
+        #expect(result.withLock { $0 } == false)
+        commit.stop()
+    }
 }
