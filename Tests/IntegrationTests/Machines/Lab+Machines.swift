@@ -102,7 +102,7 @@ extension Lab {
 /// Makes a machine in the suite's lab, and takes it away again.
 ///
 /// QEMU 7.2 with TCG loses writes of a guest to its memory now and then while it is migrated live on a
-/// busy machine: without Covolume in 3 of 90 migrations here, and the guest's kernel crashes (testing.md).
+/// busy machine: without Covolume in 3 of 90 migrations here, and the guest's kernel breaks (testing.md).
 /// What says nothing of us is tried again, twice at most: the kernel's own words, after a move.
 func withMachine(
     _ name: String, options: [String] = [],
@@ -116,9 +116,9 @@ func withMachine(
                 return
             } catch {
                 console.end()
-                guard console.hasCrashedAfterMove, attempt < 3 else { throw error }
+                guard console.hasBrokenAfterMove, attempt < 3 else { throw error }
                 print(
-                    "withMachine: attempt \(attempt): the guest's kernel crashed after a move: \(error)"
+                    "withMachine: attempt \(attempt): the guest's kernel broke after a move: \(error)"
                 )
                 try? await lab.mend()
                 try await lab.waitUntilServing()
