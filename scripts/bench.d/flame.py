@@ -158,8 +158,9 @@ def flame(options):
             places.append(loads.Place("floor", served.target))
         else:
             say("absent: " + why_not)
+        shared = LUN(stack, kind, "covolume", GIB, options.device)
         lab = Lab(stack, directory / "lab")
-        lab.add(LUN(stack, kind, "covolume", GIB, options.device), "Bench")
+        lab.add(shared, "Bench")
         places.append(loads.Place.on("remote", lab.volume("node2", "Bench")))
         lines = ["%s-backed LUN, %s, revision %s; %s. Samples of perf, %d a second." % (
             kind, time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), revision(), describe(),
