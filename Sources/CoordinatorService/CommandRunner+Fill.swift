@@ -24,9 +24,10 @@ extension CommandRunner {
         do throws(ErrorCode) {
             try requireRoom(bytes: end - known.startBytes)
             for extent in extents where extent.state == .hole || extent.state == .unwritten {
+                // Where space is short, the rest of the extents lies behind the end.
+                guard extent.fileOffsetBytes < end else { break }
                 let part = ByteRange(
                     start: extent.fileOffsetBytes, end: min(extent.fileEndBytes, end))
-                guard !part.isEmpty else { continue }
                 try volume.fillHole(file, part)
                 zeroed.append(part)
             }
