@@ -102,5 +102,36 @@ extension RealVolumes {
                 #expect(left * UInt64(space.blockSizeBytes) > free / 2)
             }
         }
+
+        /// Where room is short a fill of holes between written blocks ends early, and leaves the holes
+        /// behind its end alone.
+        @Test(arguments: FileSystemKind.allCases) func endEarlyWhereRoomIsShort(
+            _ kind: FileSystemKind
+        ) async throws {
+            try await RuleFixture.run(kind) { fixture in
+                let (node, other) = (fixture.node, fixture.other)
+                let file = try await node.create("file")
+                let size: UInt64 = 4 << 20
+                try await node.truncate(file.handle, to: size)
+                let kept = pattern(4096, seed: 5)
+                let offsets = stride(from: UInt64(16 << 10), to: size, by: 128 << 10)
+                for offset in offsets {
+                    try await node.writeRedirected(file.handle, at: offset, kept)
+                }
+                try await fixture.fill(leaving: 16 << 20)
+                #expect(try await !node.fill(file, ByteRange(start: 0, end: size)))
+                let (extents, _) = try fixture.volume.map(
+                    file.handle, ByteRange(start: 0, end: size), maximumExtents: 4096)
+                let end = UInt64(Self.piece)
+                #expect(extents.allSatisfy { $0.state == .written || $0.fileOffsetBytes >= end })
+                let written = extents.filter { $0.state == .written && $0.fileOffsetBytes >= end }
+                #expect(written.map(\.fileOffsetBytes) == Array(offsets.dropFirst()))
+                #expect(written.allSatisfy { $0.lengthBytes == 4096 })
+                let reader = try await other.open("file")
+                for offset in offsets {
+                    #expect(try await other.read(reader, at: offset, count: kept.count) == kept)
+                }
+            }
+        }
     }
 }
