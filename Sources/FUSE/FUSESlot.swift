@@ -33,12 +33,15 @@ public struct FUSESlot: Sendable {
         core.start(index, number: 0, segment: segment, operation: dsync ? .writeDSync : .write)
     }
 
-    public func submit(reads segments: [FUSELUNSegment], tag: UInt64) {
-        submit(segments, operation: .read, tag: tag)
+    /// Reads so many segments, which `next` gives one after another. Allocates nothing where the slot has
+    /// had several before.
+    public func submit(reads count: Int, tag: UInt64, next: () -> FUSELUNSegment) {
+        submit(count, operation: .read, tag: tag, next)
     }
 
-    public func submit(writes segments: [FUSELUNSegment], dsync: Bool, tag: UInt64) {
-        submit(segments, operation: dsync ? .writeDSync : .write, tag: tag)
+    /// Writes so many segments; otherwise as ``submit(reads:tag:next:)``.
+    public func submit(writes count: Int, dsync: Bool, tag: UInt64, next: () -> FUSELUNSegment) {
+        submit(count, operation: dsync ? .writeDSync : .write, tag: tag, next)
     }
 
     /// fdatasync(2) of a path to the LUN. The result is one segment of 0 bytes, or its error.
@@ -48,11 +51,11 @@ public struct FUSESlot: Sendable {
     }
 
     private func submit(
-        _ segments: [FUSELUNSegment], operation: FUSESegmentOperation, tag: UInt64
+        _ count: Int, operation: FUSESegmentOperation, tag: UInt64, _ next: () -> FUSELUNSegment
     ) {
-        core.begin(index, count: segments.count, tag: tag)
-        for (number, segment) in segments.enumerated() {
-            core.start(index, number: number, segment: segment, operation: operation)
+        core.begin(index, count: count, tag: tag)
+        for number in 0..<count {
+            core.start(index, number: number, segment: next(), operation: operation)
         }
     }
 

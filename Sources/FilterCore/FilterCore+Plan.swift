@@ -108,27 +108,27 @@ extension FilterCore {
     private func planPieces(
         _ file: FileIndex, _ blocks: ByteRange, _ skip: Int, _ length: Int, _ lane: Int
     ) -> ReadPlan {
-        let map = files[Int(file.number)].map
-        let covered = map.coveredPrefix(of: blocks)
+        let slot = Int(file.number)
+        let covered = files[slot].map.coveredPrefix(of: blocks)
         if covered < blocks.endBytes {
             return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
         }
-        var segments: [DirectSegment] = []
         var isOpaque = false
-        map.forEachExtent(in: blocks) { extent in
-            switch extent.state {
-            case .written, .shared:
-                segments.append(
-                    DirectSegment(
-                        lunOffsetBytes: extent.lunOffsetBytes,
-                        lengthBytes: Int(extent.lengthBytes)))
-            case .hole, .unwritten:
-                segments.append(
-                    DirectSegment(lunOffsetBytes: nil, lengthBytes: Int(extent.lengthBytes)))
-            case .opaque:
-                isOpaque = true
+        let segments = lanes[lane].lane.pieces { pieces in
+            files[slot].map.forEachExtent(in: blocks) { extent in
+                let length = Int(extent.lengthBytes)
+                switch extent.state {
+                case .written, .shared:
+                    pieces.append(
+                        DirectSegment(
+                            lunOffsetBytes: extent.lunOffsetBytes, lengthBytes: length))
+                case .hole, .unwritten:
+                    pieces.append(DirectSegment(lunOffsetBytes: nil, lengthBytes: length))
+                case .opaque:
+                    isOpaque = true
+                }
+                return !isOpaque
             }
-            return !isOpaque
         }
         if isOpaque { return .redirect }
         if segments.allSatisfy({ $0.lunOffsetBytes == nil }) { return .zeros(lengthBytes: length) }
@@ -190,26 +190,27 @@ extension FilterCore {
                 lunOffsetBytes: first.lunOffsetBytes + (blocks.startBytes - first.fileOffsetBytes),
                 blocksBytes: Int(blocks.lengthBytes))
         }
-        let map = files[slot].map
-        let covered = map.coveredPrefix(of: blocks)
+        let covered = files[slot].map.coveredPrefix(of: blocks)
         if covered < blocks.endBytes {
             return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
         }
-        var segments: [DirectSegment] = []
         var found = ExtentState.written
-        map.forEachExtent(in: blocks) { extent in
-            // What cannot be filled counts before what can.
-            switch extent.state {
-            case .written: break
-            case .hole, .unwritten: found = .hole
-            case .shared, .opaque:
-                found = .opaque
-                return false
+        let segments = lanes[lane].lane.pieces { pieces in
+            files[slot].map.forEachExtent(in: blocks) { extent in
+                // What cannot be filled counts before what can.
+                switch extent.state {
+                case .written: break
+                case .hole, .unwritten: found = .hole
+                case .shared, .opaque:
+                    found = .opaque
+                    return false
+                }
+                pieces.append(
+                    DirectSegment(
+                        lunOffsetBytes: extent.lunOffsetBytes, lengthBytes: Int(extent.lengthBytes))
+                )
+                return true
             }
-            segments.append(
-                DirectSegment(
-                    lunOffsetBytes: extent.lunOffsetBytes, lengthBytes: Int(extent.lengthBytes)))
-            return true
         }
         guard found == .written else { return unwritten(file, found, blocks) }
         let token = startFlight(file, blocks, writeEndBytes: end, lane: lane)

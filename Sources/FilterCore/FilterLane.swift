@@ -40,6 +40,8 @@ struct FilterLane {
     private var lastFile = FileIndex(number: -1)
     private var lastVersion: UInt64 = 0
     private var lastExtent: Extent?
+    /// The pieces of the last plan that had several: their memory serves the next one.
+    private var pieces: [DirectSegment] = []
 
     var flightCount: Int { flights.count - freeFlights.count }
 
@@ -107,6 +109,15 @@ struct FilterLane {
         lastFile = file
         lastVersion = mapVersion
         lastExtent = extent
+    }
+
+    /// The pieces that `collect` appends. Allocates nothing where the last plan's are not in use any more.
+    mutating func pieces(
+        collecting collect: (inout [DirectSegment]) -> Void
+    ) -> [DirectSegment] {
+        pieces.removeAll(keepingCapacity: true)
+        collect(&pieces)
+        return pieces
     }
 
     func contains(_ file: FileIndex, where matches: (Flight) -> Bool) -> Bool {

@@ -37,6 +37,8 @@ public enum TransportLimits {
     /// Bodies and payloads up to this size are copied behind the frame's header, to save TLS
     /// records; larger ones are written as they are.
     static let coalesceMaximumBytes = 4 << 10
+    /// A payload that arrives begins in memory at a multiple of this, as direct I/O wants.
+    static let payloadAlignmentBytes = 4 << 10
     /// What one read from a socket takes in, at most.
     static let readMaximumBytes = 256 << 10
 

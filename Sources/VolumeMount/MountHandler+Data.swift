@@ -81,7 +81,8 @@ extension MountHandler {
                     lengthBytes: blocks, mayBlock: lun.mayBlock),
                 tag: UInt64(token.number))
         case .segments(let token, let segments, _, _):
-            slot.submit(reads: place(segments, in: slot, lun), tag: UInt64(token.number))
+            var layout = SlotLayout(segments, in: slot, lun)
+            slot.submit(reads: layout.count, tag: UInt64(token.number)) { layout.next() }
         case .zeros(let length):
             slot.buffer[..<length].initializeMemory(as: UInt8.self, repeating: 0)
             slot.replyRead(bufferOffset: 0, length: length)
@@ -119,9 +120,10 @@ extension MountHandler {
                 dsync: request.isDurable, tag: UInt64(token.number))
         case .segments(let token, let segments):
             zeroTail(slot, from: size, to: segments.reduce(0) { $0 + $1.lengthBytes })
+            var layout = SlotLayout(segments, in: slot, lun)
             slot.submit(
-                writes: place(segments, in: slot, lun), dsync: request.isDurable,
-                tag: UInt64(token.number))
+                writes: layout.count, dsync: request.isDurable, tag: UInt64(token.number)
+            ) { layout.next() }
         case .needsLayout(let range) where mayPark(attempts):
             park(.write(request), slot, attempts: attempts, file: request.file, range)
         case .extends where size >= MountLimits.growthMinimumBytes && mayPark(attempts):
@@ -149,29 +151,6 @@ extension MountHandler {
         }
         if let ahead { fillAhead(request.file, ahead) }
         return (plan, lun)
-    }
-
-    /// Lays the pieces of a plan out one after another in the slot's buffer; what is not on the LUN is
-    /// zeroed there.
-    private func place(
-        _ segments: [DirectSegment], in slot: FUSESlot, _ lun: LUNUse
-    ) -> [FUSELUNSegment] {
-        var offset = 0
-        var placed: [FUSELUNSegment] = []
-        for segment in segments {
-            if let address = segment.lunOffsetBytes {
-                placed.append(
-                    FUSELUNSegment(
-                        descriptor: lun.descriptor, lunOffsetBytes: address,
-                        bufferOffsetBytes: offset,
-                        lengthBytes: segment.lengthBytes, mayBlock: lun.mayBlock))
-            } else {
-                slot.buffer[offset..<offset + segment.lengthBytes]
-                    .initializeMemory(as: UInt8.self, repeating: 0)
-            }
-            offset += segment.lengthBytes
-        }
-        return placed
     }
 
     private func zeroTail(_ slot: FUSESlot, from start: Int, to end: Int) {
@@ -265,6 +244,50 @@ extension MountHandler {
             }
             slot.perform(tag: tag)
         }
+    }
+}
+
+/// The pieces of a plan, one after another in a slot's buffer. What is not on the LUN is zeroed there.
+private struct SlotLayout {
+    private let segments: [DirectSegment]
+    private let buffer: UnsafeMutableRawBufferPointer
+    private let lun: LUNUse
+    private var position = 0
+    private var offset = 0
+    /// How many pieces lie on the LUN.
+    let count: Int
+
+    init(_ segments: [DirectSegment], in slot: FUSESlot, _ lun: LUNUse) {
+        self.segments = segments
+        self.lun = lun
+        buffer = slot.buffer
+        var (count, offset) = (0, 0)
+        for segment in segments {
+            if segment.lunOffsetBytes == nil {
+                buffer[offset..<offset + segment.lengthBytes]
+                    .initializeMemory(as: UInt8.self, repeating: 0)
+            } else {
+                count += 1
+            }
+            offset += segment.lengthBytes
+        }
+        self.count = count
+    }
+
+    /// The next piece on the LUN, of ``count``.
+    mutating func next() -> FUSELUNSegment {
+        while segments[position].lunOffsetBytes == nil {
+            offset += segments[position].lengthBytes
+            position += 1
+        }
+        let segment = segments[position]
+        defer {
+            offset += segment.lengthBytes
+            position += 1
+        }
+        return FUSELUNSegment(
+            descriptor: lun.descriptor, lunOffsetBytes: segment.lunOffsetBytes ?? 0,
+            bufferOffsetBytes: offset, lengthBytes: segment.lengthBytes, mayBlock: lun.mayBlock)
     }
 }
 

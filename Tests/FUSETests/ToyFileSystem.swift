@@ -110,7 +110,8 @@ final class ToyFileSystem: FUSEHandler, @unchecked Sendable {
         if parts.count == 1 {
             slot.submit(read: parts[0], tag: Self.tag(front, length))
         } else {
-            slot.submit(reads: parts, tag: Self.tag(front, length))
+            var rest = parts[...]
+            slot.submit(reads: parts.count, tag: Self.tag(front, length)) { rest.removeFirst() }
         }
     }
 
@@ -135,7 +136,10 @@ final class ToyFileSystem: FUSEHandler, @unchecked Sendable {
         if parts.count == 1 {
             slot.submit(write: parts[0], dsync: dsync, tag: UInt64(length))
         } else {
-            slot.submit(writes: parts, dsync: dsync, tag: UInt64(length))
+            var rest = parts[...]
+            slot.submit(writes: parts.count, dsync: dsync, tag: UInt64(length)) {
+                rest.removeFirst()
+            }
         }
     }
 

@@ -50,6 +50,27 @@ import Testing
         }
     }
 
+    @Test func `a payload of a page and more can go to a disk as it is`() throws {
+        let page = TransportLimits.payloadAlignmentBytes
+        for size in [page, page + 1, 300 << 10, TransportLimits.payloadMaximumBytes] {
+            for step in [4_000, size] {
+                let sent = frame(.request, id: 1, body: 10, payload: size)
+                var decoder = FrameDecoder()
+                var rest = encode(sent)
+                var got: Frame?
+                while rest.readableBytes > 0 {
+                    var part = rest.readSlice(length: min(step, rest.readableBytes))!
+                    got = try decoder.next(from: &part)
+                }
+                #expect(got == sent)
+                let address = got?.payload?.withUnsafeReadableBytes {
+                    Int(bitPattern: $0.baseAddress)
+                }
+                #expect(try #require(address) % page == 0)
+            }
+        }
+    }
+
     @Test func `each field that is wrong has its error, and the stream stays broken`() {
         func header(_ change: (inout [UInt8]) -> Void) -> [UInt8] {
             var buffer = ByteBuffer()

@@ -13,8 +13,9 @@ from report import table
 HERE = pathlib.Path(__file__).parent
 THRESHOLDS = HERE / "allocations.json"
 # A file, its size and its extents' length.
-FILES = {"contiguous": (512 * MIB, 512 * MIB), "fragmented": (64 * MIB, 16 * KIB)}
-OPERATIONS = 20_000
+FILES = {"contiguous": (512 * MIB, 512 * MIB), "fragmented": (256 * MIB, 16 * KIB)}
+# Requests of a run, but no more bytes than these: enough that what the daemon does anyhow does not show.
+OPERATIONS, BYTES_MAXIMUM = 20_000, 4 * GIB
 CASES = ["randread-4k-qd32", "randwrite-4k-qd32", "randread-64k-qd8", "randwrite-64k-qd8",
          "read-1m-qd8", "write-1m-qd8", "randread-4k-qd1", "randwrite-4k-qd1"]  # fmt: skip
 NODES = {"coordinator": "node1", "remote": "node2"}
@@ -31,23 +32,27 @@ class Counter:
 
 
 def load(target, case, size, seed):
-    """The number of its requests."""
-    count = min(OPERATIONS, size // case.size_bytes)
+    """The number of its requests. At random places all of them: at the end of a sequential pass fio
+    opens the file anew, and with random ones after each of its lengths."""
+    count = min(OPERATIONS, BYTES_MAXIMUM // case.size_bytes)
     words = loads.fio_words(target, case, 60, size, seed, first=True)
-    words += ["--norandommap", "--number_ios=%d" % count]
+    words += ["--rw=rand" + case.rw.removeprefix("rand"), "--norandommap",
+              "--io_size=%d" % (count * case.size_bytes)]  # fmt: skip
     result = json.loads(run(*words, timeout=120))["jobs"][0]
     return result["read"]["total_ios"] + result["write"]["total_ios"]
 
 
 def measure(counter, node, target, case, size, seed):
-    """Allocations for each request, without what the daemon allocates in that time anyhow."""
-    load(target, case, size, seed)
-    begin, before = time.monotonic(), counter.of(node)
-    time.sleep(0.5)
-    idle = (counter.of(node) - before) / (time.monotonic() - begin)
-    begin, before = time.monotonic(), counter.of(node)
-    requests = load(target, case, size, seed + 1)
-    made = counter.of(node) - before - idle * (time.monotonic() - begin)
+    """Allocations for each request, without what the daemon allocates in that time anyhow, and with the
+    file's map there: it is kept as long as somebody has the file open."""
+    with open(target, "rb"):
+        load(target, case, size, seed)
+        begin, before = time.monotonic(), counter.of(node)
+        time.sleep(2)
+        idle = (counter.of(node) - before) / (time.monotonic() - begin)
+        begin, before = time.monotonic(), counter.of(node)
+        requests = load(target, case, size, seed + 1)
+        made = counter.of(node) - before - idle * (time.monotonic() - begin)
     return max(0.0, made / requests)
 
 

@@ -13,7 +13,8 @@ struct Frame: Equatable {
 /// Cuts a stream of bytes into frames.
 ///
 /// Each body and payload is copied once, into a buffer of its own of just its size: a frame never
-/// keeps the read buffer alive, and one that waits for hours costs what it says it costs.
+/// keeps the read buffer alive, and one that waits for hours costs what it says it costs. A payload
+/// begins where a page of memory does, so that direct I/O takes it as it is.
 /// What it holds is bounded by one largest frame.
 struct FrameDecoder {
     private var partialHeader = ByteBuffer()
@@ -31,7 +32,7 @@ struct FrameDecoder {
             current = Frame(
                 header: header,
                 body: Self.buffer(header.bodyBytes),
-                payload: header.payloadBytes > 0 ? Self.buffer(header.payloadBytes) : nil)
+                payload: header.payloadBytes > 0 ? Self.alignedBuffer(header.payloadBytes) : nil)
         }
         guard var frame = current.take() else { return nil }
         Self.fill(&frame.body, to: frame.header.bodyBytes, from: &input)
@@ -65,6 +66,19 @@ struct FrameDecoder {
 
     private static func buffer(_ capacity: Int) -> ByteBuffer {
         capacity == 0 ? ByteBuffer() : ByteBufferAllocator().buffer(capacity: capacity)
+    }
+
+    /// Below a page's size it begins anywhere.
+    private static func alignedBuffer(_ capacity: Int) -> ByteBuffer {
+        let page = TransportLimits.payloadAlignmentBytes
+        guard capacity >= page else { return buffer(capacity) }
+        var buffer = Self.buffer(capacity + page)
+        let skip = buffer.withUnsafeMutableWritableBytes { memory in
+            memory.baseAddress.map { -Int(bitPattern: $0) & (page - 1) } ?? 0
+        }
+        buffer.moveWriterIndex(forwardBy: skip)
+        buffer.moveReaderIndex(forwardBy: skip)
+        return buffer
     }
 
     private static func fill(
