@@ -5,32 +5,49 @@ import VolumeModel
 /// The reference to the worker is not counted. That is sound from `received` to the answer: until
 /// then the worker's thread holds the worker. Drop every copy with the answer.
 public struct FUSESlot: Sendable {
-    unowned(unsafe) let core: FUSEWorkerCore
+    private let reference: Unmanaged<FUSEWorkerCore>
     /// The slot's number within its worker.
     public let index: Int
 
+    init(core: FUSEWorkerCore, index: Int) {
+        reference = .passUnretained(core)
+        self.index = index
+    }
+
+    /// Counted while the caller has it: what each request does goes by `onCore` instead.
+    var core: FUSEWorkerCore { reference.takeUnretainedValue() }
+
+    private func onCore<Result>(_ body: (FUSEWorkerCore) -> Result) -> Result {
+        reference._withUnsafeGuaranteedRef(body)
+    }
+
     /// The worker's number within its mount, from 0 on.
-    public var worker: Int { core.number }
+    public var worker: Int { onCore { $0.number } }
 
     /// Page-aligned: the largest payload and two blocks. A write's data start at its beginning.
     /// For the worker's thread, or for whoever is about to answer; not while LUN I/O is under way.
     public var buffer: UnsafeMutableRawBufferPointer {
         UnsafeMutableRawBufferPointer(
-            start: core.buffer(index), count: FUSELimits.slotBufferBytes)
+            start: onCore { $0.buffer(index) }, count: FUSELimits.slotBufferBytes)
     }
 
     // MARK: LUN I/O, on the worker's thread; ends in the handler's `completed`
 
     /// Reads one segment; allocates nothing.
     public func submit(read segment: FUSELUNSegment, tag: UInt64) {
-        core.begin(index, count: 1, tag: tag)
-        core.start(index, number: 0, segment: segment, operation: .read)
+        onCore { core in
+            core.begin(index, count: 1, tag: tag)
+            core.start(index, number: 0, segment: segment, operation: .read)
+        }
     }
 
     /// Writes one segment; allocates nothing. `dsync`: durable when it completes (`RWF_DSYNC`).
     public func submit(write segment: FUSELUNSegment, dsync: Bool, tag: UInt64) {
-        core.begin(index, count: 1, tag: tag)
-        core.start(index, number: 0, segment: segment, operation: dsync ? .writeDSync : .write)
+        onCore { core in
+            core.begin(index, count: 1, tag: tag)
+            core.start(
+                index, number: 0, segment: segment, operation: dsync ? .writeDSync : .write)
+        }
     }
 
     /// Reads so many segments, which `next` gives one after another. Allocates nothing where the slot has
@@ -53,9 +70,11 @@ public struct FUSESlot: Sendable {
     private func submit(
         _ count: Int, operation: FUSESegmentOperation, tag: UInt64, _ next: () -> FUSELUNSegment
     ) {
-        core.begin(index, count: count, tag: tag)
-        for number in 0..<count {
-            core.start(index, number: number, segment: next(), operation: operation)
+        onCore { core in
+            core.begin(index, count: count, tag: tag)
+            for number in 0..<count {
+                core.start(index, number: number, segment: next(), operation: operation)
+            }
         }
     }
 
@@ -86,7 +105,8 @@ public struct FUSESlot: Sendable {
             bufferOffset >= 0 && length >= 0 && bufferOffset <= FUSELimits.slotBufferBytes
                 && length <= FUSELimits.slotBufferBytes - bufferOffset,
             "an answer leaves the slot's buffer")
-        return answer(error: 0, data: core.buffer(index) + bufferOffset, lengthBytes: length)
+        let bytes = onCore { $0.buffer(index) + bufferOffset }
+        return answer(error: 0, data: bytes, lengthBytes: length)
     }
 
     @discardableResult public func replyWritten(_ bytes: UInt32) -> Bool {
@@ -109,9 +129,11 @@ public struct FUSESlot: Sendable {
 
     private func answer(error: Int32, data: UnsafeRawPointer?, lengthBytes: Int) -> Bool {
         // The worker's thread holds the worker itself.
-        if core.isOnThread {
+        let own = onCore { core -> Bool? in
+            guard core.isOnThread else { return nil }
             return core.reply(index, error: error, data: data, lengthBytes: lengthBytes)
         }
+        if let own { return own }
         // Held until the answer is through: with it the worker's thread may let go.
         let core = self.core
         return withExtendedLifetime(core) {

@@ -50,8 +50,8 @@ extension FilterCore {
                 return file.openCount > 0 && !file.isLost
                     && (!file.map.isEmpty || file.sizeBytes != nil || file.growth != nil
                         || file.unsettled != nil
-                        || self.lanes.contains {
-                            $0.lane.flightCount(of: FileIndex(number: Int32(slot))) > 0
+                        || self.lanes.indices.contains {
+                            self.lanes[$0].flightCount(of: FileIndex(number: Int32(slot))) > 0
                         })
             }
             .map { FileIndex(number: Int32($0)) }
@@ -73,8 +73,8 @@ extension FilterCore {
         }
         // What was recalled, but is still being read or written, is held until that has ended: the
         // coordinator that waited for it is no more, and the next one has to wait as well.
-        for box in lanes {
-            for flight in box.lane.flights where flight.isActive && flight.file == file {
+        for lane in lanes.indices {
+            for flight in lanes[lane].flights where flight.isActive && flight.file == file {
                 ranges.insert(flight.range)
             }
         }
@@ -119,7 +119,7 @@ extension FilterCore {
         takeLastWrites(slot)
         files[slot].lastWriteNanoseconds = nil
         indexes[files[slot].handle] = nil
-        for box in lanes { box.lane.revoke(file) }
+        for lane in lanes.indices { lanes[lane].revoke(file) }
     }
 
     /// Loses every file that is open. Returns how many.

@@ -26,7 +26,7 @@ extension FilterCore {
     ) -> DirectToken {
         DirectToken(
             lane: lane,
-            position: lanes[lane].lane.start(file, range, writeEndBytes: writeEndBytes))
+            position: lanes[lane].start(file, range, writeEndBytes: writeEndBytes))
     }
 
     /// A direct read or write has ended at the LUN. Returns the recalls that nothing stands in the way
@@ -34,9 +34,9 @@ extension FilterCore {
     public mutating func ended(
         _ token: DirectToken, succeeded: Bool, nowNanoseconds: UInt64
     ) -> [EndedRecall] {
-        let flight = lanes[token.lane].lane.flights[token.position]
+        let flight = lanes[token.lane].flights[token.position]
         let end = succeeded ? flight.writeEndBytes : nil
-        lanes[token.lane].lane.end(token.position, writtenAt: end == nil ? nil : nowNanoseconds)
+        lanes[token.lane].end(token.position, writtenAt: end == nil ? nil : nowNanoseconds)
         let slot = Int(flight.file.number)
         if let end { files[slot].grow(to: end) }
         guard !files[slot].pendingRecalls.isEmpty else { return [] }
@@ -48,13 +48,13 @@ extension FilterCore {
     /// was done, and ``mayDeliver(_:nowNanoseconds:)`` and ``ended(_:succeeded:nowNanoseconds:)`` are to
     /// be asked.
     public func endAlone(_ token: DirectToken, nowNanoseconds: UInt64) -> Bool {
-        let flight = lanes[token.lane].lane.flights[token.position]
+        let flight = lanes[token.lane].flights[token.position]
         let slot = Int(flight.file.number)
         let isWrite = flight.writeEndBytes != nil
         guard files[slot].pendingRecalls.isEmpty, files[slot].growth == nil, !files[slot].isLost,
             isWrite || mayDeliver(token, nowNanoseconds: nowNanoseconds)
         else { return false }
-        lanes[token.lane].lane.end(token.position, writtenAt: isWrite ? nowNanoseconds : nil)
+        lanes[token.lane].end(token.position, writtenAt: isWrite ? nowNanoseconds : nil)
         return true
     }
 
@@ -62,18 +62,18 @@ extension FilterCore {
     /// file while it was under way. Asked when it completes, before ``ended(_:succeeded:nowNanoseconds:)``.
     public func mayDeliver(_ token: DirectToken, nowNanoseconds: UInt64) -> Bool {
         !rules.contains(.validAtCompletion)
-            || (!lanes[token.lane].lane.flights[token.position].isRevoked
+            || (!lanes[token.lane].flights[token.position].isRevoked
                 && nowNanoseconds < directUntilNanoseconds)
     }
 
     /// The node's lease has lapsed, or its session is over: of what is in flight, no read counts.
     public mutating func revokeFlights() {
-        for box in lanes { box.lane.revoke(nil) }
+        for lane in lanes.indices { lanes[lane].revoke(nil) }
     }
 
     /// Whether a recall waits for this direct I/O.
     public func delaysRecall(_ token: DirectToken) -> Bool {
-        let flight = lanes[token.lane].lane.flights[token.position]
+        let flight = lanes[token.lane].flights[token.position]
         return flight.isActive
             && files[Int(flight.file.number)].pendingRecalls.contains {
                 $0.range.overlaps(flight.range)
@@ -81,11 +81,11 @@ extension FilterCore {
     }
 
     func hasFlight(_ file: FileIndex, over range: ByteRange) -> Bool {
-        lanes.contains { box in box.lane.contains(file) { $0.range.overlaps(range) } }
+        lanes.indices.contains { lane in lanes[lane].contains(file) { $0.range.overlaps(range) } }
     }
 
     /// Direct I/O in flight on all files.
-    public var flightCount: Int { lanes.reduce(0) { $0 + $1.lane.flightCount } }
+    public var flightCount: Int { lanes.indices.reduce(0) { $0 + lanes[$1].flightCount } }
 
     /// Takes what the coordinator has to learn of a file; `now`: see ``FilterFile/takeReport``.
     mutating func takeReport(of slot: Int, withGrowth: Bool, now: UInt64?) -> WriteReport {
@@ -98,13 +98,14 @@ extension FilterCore {
 
     /// The time of the last write, from the lanes to the file.
     mutating func takeLastWrites(_ slot: Int) {
-        for box in lanes {
-            guard let time = box.lane.takeLastWrite(slot) else { continue }
+        for lane in lanes.indices {
+            guard let time = lanes[lane].takeLastWrite(slot) else { continue }
             files[slot].lastWriteNanoseconds = max(files[slot].lastWriteNanoseconds ?? 0, time)
         }
     }
 
     func hasUnreportedWrites(_ slot: Int) -> Bool {
-        files[slot].lastWriteNanoseconds != nil || lanes.contains { $0.lane.hasLastWrite(slot) }
+        files[slot].lastWriteNanoseconds != nil
+            || lanes.indices.contains { lanes[$0].hasLastWrite(slot) }
     }
 }

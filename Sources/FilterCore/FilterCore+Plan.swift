@@ -114,7 +114,7 @@ extension FilterCore {
             return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
         }
         var isOpaque = false
-        let segments = lanes[lane].lane.pieces { pieces in
+        let segments = lanes[lane].pieces { pieces in
             files[slot].map.forEachExtent(in: blocks) { extent in
                 let length = Int(extent.lengthBytes)
                 switch extent.state {
@@ -195,7 +195,7 @@ extension FilterCore {
             return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
         }
         var found = ExtentState.written
-        let segments = lanes[lane].lane.pieces { pieces in
+        let segments = lanes[lane].pieces { pieces in
             files[slot].map.forEachExtent(in: blocks) { extent in
                 // What cannot be filled counts before what can.
                 switch extent.state {
@@ -220,13 +220,13 @@ extension FilterCore {
     private func extent(of file: FileIndex, at offset: UInt64, _ lane: Int) -> Extent? {
         let slot = Int(file.number)
         let version = files[slot].mapVersion
-        if let extent = lanes[lane].lane.rememberedExtent(
+        if let extent = lanes[lane].rememberedExtent(
             of: file, mapVersion: version, at: offset)
         {
             return extent
         }
         guard let extent = files[slot].map.extent(at: offset) else { return nil }
-        lanes[lane].lane.remember(extent, of: file, mapVersion: version)
+        lanes[lane].remember(extent, of: file, mapVersion: version)
         return extent
     }
 
@@ -273,8 +273,8 @@ extension FilterCore {
             end & mask == 0 ? nil : ByteRange(start: end & ~mask, end: (end & ~mask) + mask + 1)
         }
         let ownTail = tail(range.endBytes)
-        return lanes.contains { box in
-            box.lane.contains(file) { flight in
+        return lanes.indices.contains { lane in
+            lanes[lane].contains(file) { flight in
                 guard let end = flight.writeEndBytes else { return false }
                 return ownTail.map(flight.range.overlaps) ?? false
                     || tail(end).map(blocks.overlaps) ?? false

@@ -21,7 +21,7 @@ public struct FilterCore: Sendable {
     var indexes: [FileHandle: FileIndex] = [:]
     var freeFiles: [Int32] = []
     /// One for each of the node's workers.
-    let lanes: [FilterLaneBox]
+    let lanes: Lanes<FilterLane>
     /// What the coordinator granted of attributes and names.
     public var metadata: MetadataCache
     /// Whether this node may use its LUN now. While it may not, every plan is ``ReadPlan/redirect``;
@@ -37,7 +37,7 @@ public struct FilterCore: Sendable {
     public init(rules: SafetyRules = .all, lanes: Int = 1) {
         precondition(lanes > 0 && lanes <= DirectToken.lanesMaximum, "one to 256 lanes")
         self.rules = rules
-        self.lanes = (0..<lanes).map { _ in FilterLaneBox() }
+        self.lanes = Lanes(count: lanes, of: FilterLane())
         metadata = MetadataCache(rules: rules)
     }
 

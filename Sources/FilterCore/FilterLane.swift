@@ -1,20 +1,12 @@
 import VolumeModel
 
-/// A lane, and where it is.
+/// The direct I/O of one of a node's workers: what is in flight, and what has ended since it was last
+/// asked about.
 ///
 /// A worker starts and ends direct I/O in its own lane while the others do so in theirs: the filter
 /// itself they only look at. Whoever changes the filter, or looks at more than one lane, has to keep
-/// all workers out meanwhile.
-///
-/// Sound to share: by this rule. It is kept by whoever holds the filter (in the daemon by `LanedLock`);
-/// without threads, as in the simulation, it holds by itself.
-final class FilterLaneBox: @unchecked Sendable {
-    var lane = FilterLane()
-}
-
-/// The direct I/O of one of a node's workers: what is in flight, and what has ended since it was last
-/// asked about.
-struct FilterLane {
+/// all workers out meanwhile (see ``Lanes``).
+struct FilterLane: Sendable {
     /// A direct read or write in flight, over whole blocks.
     struct Flight {
         var file: FileIndex

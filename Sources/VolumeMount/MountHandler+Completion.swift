@@ -109,17 +109,17 @@ extension MountHandler {
 extension MountHandler.State {
     /// The kernel is done with one direct I/O.
     mutating func endInFlight(_ token: DirectToken) {
-        lanes[token.lane].lane.inFlight -= 1
+        lanes[token.lane].inFlight -= 1
         if isClosed && inFlight == 0 { lun = nil }
     }
 
     /// Takes a direct I/O that succeeded out of the books, where it concerns nobody but its lane. Nil:
     /// nothing was done. With the lane.
     borrowing func endAlone(_ token: DirectToken, _ now: UInt64) -> DirectIO? {
-        guard !isClosed, lanes[token.lane].lane.isUncalled(token.position),
+        guard !isClosed, lanes[token.lane].isUncalled(token.position),
             filter.endAlone(token, nowNanoseconds: now)
         else { return nil }
-        return lanes[token.lane].lane.takeAnswered(token.position)
+        return lanes[token.lane].takeAnswered(token.position)
     }
 
     /// Decides about a direct I/O whose LUN I/O is over.
@@ -161,7 +161,7 @@ extension MountHandler.State {
         if case .complete = io.outcome { succeeded = !isLost }
         ending.answers = close(index, succeeded: succeeded, now)
         if case .answer = ending.end {
-            lanes[DirectToken(number: Int32(index)).lane].lane.count(io)
+            lanes[DirectToken(number: Int32(index)).lane].count(io)
         }
         return ending
     }

@@ -50,7 +50,7 @@ extension MountHandler {
             switch plan {
             case .direct(let token, _, _, let skip, let length),
                 .segments(let token, _, let skip, let length):
-                state.lanes[lane].lane.remember(
+                state.lanes[lane].remember(
                     token.position,
                     DirectIO(
                         request: .read(request), slot: slot, skipBytes: skip,
@@ -65,7 +65,7 @@ extension MountHandler {
                     return (.redirect, state.lunUse, false)
                 }
                 if case .zeros(let length) = plan {
-                    state.lanes[lane].lane.count(directRead: length)
+                    state.lanes[lane].count(directRead: length)
                 }
             default:
                 break
@@ -303,30 +303,30 @@ extension MountHandler.State {
     borrowing func remember(
         _ token: DirectToken, _ request: FUSEWriteRequest, _ slot: FUSESlot, _ size: Int
     ) {
-        lanes[token.lane].lane.remember(
+        lanes[token.lane].remember(
             token.position,
             DirectIO(request: .write(request), slot: slot, lengthBytes: size, startTick: tick))
     }
 
     /// Direct reads and writes that the kernel has not ended.
-    var inFlight: Int { lanes.reduce(0) { $0 + $1.lane.inFlight } }
+    var inFlight: Int { lanes.indices.reduce(0) { $0 + lanes[$1].inFlight } }
 
     /// A direct I/O by its token's number. With all lanes.
     subscript(direct number: Int) -> DirectIO {
         get {
             let token = DirectToken(number: Int32(number))
-            return lanes[token.lane].lane.direct[token.position]
+            return lanes[token.lane].direct[token.position]
         }
         nonmutating _modify {
             let token = DirectToken(number: Int32(number))
-            yield &lanes[token.lane].lane.direct[token.position]
+            yield &lanes[token.lane].direct[token.position]
         }
     }
 
     /// The numbers of all that there are or were. With all lanes.
     var directNumbers: [Int] {
         lanes.indices.flatMap { lane in
-            lanes[lane].lane.direct.indices.map {
+            lanes[lane].direct.indices.map {
                 Int(DirectToken(lane: lane, position: Int32($0)).number)
             }
         }

@@ -22,7 +22,7 @@ final class MountHandler: FUSEHandler {
         /// The path's, without counting references.
         private(set) var lunUse: LUNUse
         /// One for each worker.
-        let lanes: [MountLaneBox]
+        let lanes: Lanes<MountLane>
         var isClosed = false
         var wasLost = false
         var pathFailures: UInt64 = 0
@@ -75,7 +75,7 @@ final class MountHandler: FUSEHandler {
 
         init(rules: SafetyRules, lanes: Int, lun: LUNPath?, ledger: MountLedger) {
             self.ledger = ledger
-            self.lanes = (0..<lanes).map { _ in MountLaneBox() }
+            self.lanes = Lanes(count: lanes, of: MountLane())
             filter = FilterCore(rules: rules, lanes: lanes)
             path = PathCore(rules: rules)
             self.lun = lun

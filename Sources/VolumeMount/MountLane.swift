@@ -1,17 +1,9 @@
 import FUSE
 import FilterCore
 
-/// A lane, and where it is.
-///
-/// Sound to share: it is reached through the handler's state alone, with the lane's lock or with all
-/// (`LanedLock`).
-final class MountLaneBox: @unchecked Sendable {
-    var lane = MountLane()
-}
-
 /// What belongs to one of a mount's workers: its direct I/O, by the position that the filter's lane of
-/// the same number gave it, and its counters.
-struct MountLane {
+/// the same number gave it, and its counters. It is reached with the lane's lock or with all (`LanedLock`).
+struct MountLane: Sendable {
     var direct: [DirectIO] = []
     /// Direct reads and writes that the kernel has not ended, whether or not anybody still waits for
     /// them.

@@ -82,7 +82,7 @@ public final class VolumeMount: Sendable {
     public var counts: MountCounts {
         var counts = handler.statistics.counts
         handler.state.withLock { state in
-            for box in state.lanes { counts.add(box.lane.counts) }
+            for lane in state.lanes.indices { counts.add(state.lanes[lane].counts) }
             counts.openFiles = state.opens.count
             counts.lostOpens = state.lostOpens
             counts.pathFailures = state.pathFailures
