@@ -17,7 +17,12 @@ extension CoordinatorCore {
             finish(id, .sendData, &actions)
             return
         }
-        execute(id, .fill(file, blocks), .executing, &actions)
+        let follows =
+            files[file]?.fill.map { fill in
+                fill.session == session
+                    && fill.zeroed.ranges.contains { $0.endBytes == blocks.startBytes }
+            } ?? false
+        execute(id, .fill(file, blocks, follows: follows), .executing, &actions)
     }
 
     /// What was zeroed counts as unused until its node says what it wrote, or somebody else comes near.

@@ -14,7 +14,7 @@ extension CoordinatorCore {
         case .perform, .hide, .renameHiding:
             files = (task.operation?.changedMetadata.map(\.file) ?? [])
             if !files.isEmpty { files += task.named }
-        case .map(let file, _), .grow(let file, _, _), .fill(let file, _),
+        case .map(let file, _), .grow(let file, _, _), .fill(let file, _, _),
             .settle(let file, _), .removeHidden(let file):
             files = [file]
         case .resolve, .stat:

@@ -83,8 +83,9 @@ public enum Command: Hashable, Sendable {
     /// Lengthens a file to the end of the range, with written zeros from `zerosFrom` (or its old end, if
     /// that comes later) on, and reads the map of the range.
     case grow(FileHandle, ByteRange, zerosFrom: UInt64)
-    /// Zeroes what of the range, within the file's size, is a hole or unwritten, and reads its map.
-    case fill(FileHandle, ByteRange)
+    /// Zeroes what of the range, within the file's size, is a hole or unwritten, and reads its map; where
+    /// room is short nothing is zeroed. `follows`: it goes on where the last fill for this session ended.
+    case fill(FileHandle, ByteRange, follows: Bool)
     /// Applies what a node reported: cuts the file to the size reached, takes back what was filled in
     /// vain, and moves its times.
     case settle(FileHandle, WriteReport)

@@ -120,8 +120,8 @@ final class CommandRunner: Sendable {
             return CommandOutcome(result: try map(file, range))
         case .grow(let file, let range, let zerosFrom):
             return CommandOutcome(result: try grow(file, range, zerosFrom, node))
-        case .fill(let file, let range):
-            return CommandOutcome(result: try fill(file, range))
+        case .fill(let file, let range, let follows):
+            return CommandOutcome(result: try fill(file, range, follows: follows))
         case .settle(let file, let report):
             return CommandOutcome(result: try settle(file, report))
         case .stat(let file):

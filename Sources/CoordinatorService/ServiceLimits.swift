@@ -8,10 +8,10 @@ enum ServiceLimits {
     static let sharingKnownMaximum = 65536
     /// The most that one copy moves before it answers.
     static let copyMaximumBytes: UInt64 = 16 << 20
-    /// A fill takes at most this share of the free space; where that is less than was asked for, no
-    /// more than so many bytes, as far as there are any.
-    static let fillShareOfRoom: UInt64 = 8
-    static let fillWithLittleRoomBytes: UInt64 = 64 << 10
+    /// A fill takes at most this share of the free space. One that follows another will be used; of one
+    /// around a write that came from anywhere most may stay unused until the file is closed.
+    static let followingFillShareOfRoom: UInt64 = 8
+    static let scatteredFillShareOfRoom: UInt64 = 256
     /// So much room, and no more than this share of the volume, is kept from data.
     static let keptRoomBytes: UInt64 = 8 << 20
     static let keptShareOfVolume: UInt64 = 64

@@ -126,19 +126,24 @@ extension FilterCore {
     }
 
     /// Takes what was filled: the layout like any other, and note of what was not written yet. False:
-    /// nothing was granted that the write can use.
+    /// nothing was granted that the write can use. Room may be short then: the next piece asked for is
+    /// half as large.
     public mutating func applyFill(
         _ grant: LayoutGrant, to file: FileIndex, for blocks: ByteRange
     ) -> Bool {
         let slot = Int(file.number)
         files[slot].pendingFill = nil
         guard apply(grant, to: file, asGrowth: false), !grant.range.isEmpty else { return false }
+        guard !needsFill(file, blocks) else {
+            files[slot].fillCount -= min(files[slot].fillCount, FillLimits.fillsPerDoubling)
+            return false
+        }
         files[slot].fillCount += 1
         let follows = files[slot].fill.map { $0.range.endBytes == grant.range.startBytes } ?? false
         files[slot].fill = FilterFill(
             range: grant.range,
             halfwayBytes: grant.range.startBytes + grant.range.lengthBytes / 2,
             reachedBytes: grant.range.startBytes, generation: grant.generation, isFollowed: follows)
-        return !needsFill(file, blocks)
+        return true
     }
 }

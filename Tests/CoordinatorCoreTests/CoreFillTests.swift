@@ -20,7 +20,8 @@ struct CoreFillTests {
         let range = Fixture.blocks(blocks)
         var actions = fixture.request(node, .layoutFill(file, range))
         while !actions.recalls.isEmpty { actions = fixture.answer(actions, WriteReport()) }
-        try #require(actions.commands == [.fill(file, range)])
+        guard case .fill(file, range, _)? = actions.commands.first, actions.commands.count == 1
+        else { throw FixtureError(description: "no fill: \(actions.commands)") }
         let size = 64 * block
         guard
             case .mapped(_, let extents, _) = Fixture.mapped(blocks, size: size)
@@ -56,17 +57,35 @@ struct CoreFillTests {
         let asked = fixture.request(node1, .layoutFill(file, Fixture.blocks(4..<8)))
         #expect(asked.recalls == ["node2 [\(4 * block), \(8 * block))"])
         let filling = fixture.answer(asked, WriteReport())
-        #expect(filling.commands == [.fill(file, Fixture.blocks(4..<8))])
+        #expect(filling.commands == [.fill(file, Fixture.blocks(4..<8), follows: false)])
     }
 
     @Test func onlyWholeBlocksWithinTheSizeAreFilled() throws {
         let fixture = Fixture()
         try fixture.open(node1, file, size: 4 * block + 100)
         let sized = fixture.request(node1, .layoutFill(file, Fixture.blocks(2..<9)))
-        #expect(sized.commands == [.fill(file, Fixture.blocks(2..<4))])
+        #expect(sized.commands == [.fill(file, Fixture.blocks(2..<4), follows: false)])
         try fixture.open(node2, Fixture.file(2), size: 100)
         let none = fixture.request(node2, .layoutFill(Fixture.file(2), Fixture.blocks(0..<1)))
         #expect(none.replies == [.sendData])
+    }
+
+    /// A fill that goes on where this node's last one ended may take more of the room.
+    @Test func whatFollowsIsTold() throws {
+        let fixture = Fixture()
+        try fixture.open(node1, file, size: 64 * block)
+        try fixture.open(node2, file, size: 64 * block)
+        try fill(fixture, node1, 8..<16)
+        for (node, blocks, follows) in [
+            (node2, 16..<32, false), (node1, 20..<24, false),
+        ] as [(NodeIdentity, Range<UInt64>, Bool)] {
+            let asked = fixture.request(node, .layoutFill(file, Fixture.blocks(blocks)))
+            #expect(
+                asked.commands == [.fill(file, Fixture.blocks(blocks), follows: follows)])
+            _ = try fixture.end(asked, .failed(.noSpace))
+        }
+        let next = fixture.request(node1, .layoutFill(file, Fixture.blocks(16..<32)))
+        #expect(next.commands == [.fill(file, Fixture.blocks(16..<32), follows: true)])
     }
 
     @Test func unusedIsTakenOut() throws {

@@ -54,6 +54,29 @@ struct FillTests {
         #expect(lengths.last == FillLimits.aheadMaximumBytes)
     }
 
+    /// Where nothing was zeroed, as room is short, the write goes to the coordinator, and the next piece is
+    /// half as large.
+    @Test func refusalMakesPiecesSmaller() {
+        let fixture = fixture(blocks: 1 << 20)
+        for number in 0..<UInt64(16) {
+            fill(fixture, 2 + number, for: 2048 * number..<2048 * number + 1)
+        }
+        let wanted = FilterFixture.blocks(100_000..<100_001)
+        let range = fixture.filter.fillRange(fixture.file, for: wanted)
+        #expect(range.lengthBytes == 16 * FillLimits.pieceMinimumBytes)
+        fixture.filter.beginFill(fixture.file, range)
+        let hole = Extent(
+            fileOffsetBytes: range.startBytes, lunOffsetBytes: 0, lengthBytes: range.lengthBytes,
+            state: .hole)
+        let isTaken = fixture.filter.applyFill(
+            LayoutGrant(
+                generation: LayoutGeneration(99), range: range, extents: [hole], end: .unknown),
+            to: fixture.file, for: wanted)
+        #expect(!isTaken)
+        let next = fixture.filter.fillRange(fixture.file, for: wanted)
+        #expect(next.lengthBytes == 8 * FillLimits.pieceMinimumBytes)
+    }
+
     /// Half of the last fill is used: the next one is asked for, once.
     @Test func nextIsAskedForInTime() {
         let fixture = fixture(blocks: 1 << 20)

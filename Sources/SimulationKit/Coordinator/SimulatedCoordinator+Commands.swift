@@ -103,7 +103,7 @@ extension SimulatedCoordinator {
         case .grow(let file, let range, let zerosFrom):
             let holder = message?.session.name ?? ""
             return Outcome(result: try grow(file, range, zerosFrom, holder))
-        case .fill(let file, let range):
+        case .fill(let file, let range, _):
             return Outcome(result: try fill(file, range))
         case .settle(let file, let report):
             return Outcome(result: try settle(file, report))

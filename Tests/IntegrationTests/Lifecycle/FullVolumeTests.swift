@@ -46,5 +46,49 @@ extension IntegrationTests {
                 try await coordinator.shell("test $(stat -c %s again) = $((30 << 20)); rm again")
             }
         }
+
+        /// All nodes write into holes in random order until there is no room left: what was written is
+        /// there, all else is zeros, no daemon ended over it, and what is removed makes room.
+        @Test(arguments: [(LabFileSystem.xfs, 300), (.ext4, 96)])
+        func scatteredWritesFillIt(_ fileSystem: LabFileSystem, _ sizeMiB: Int) async throws {
+            let options = LabOptions.test(
+                fileSystem: fileSystem, sizeBytes: Int64(sizeMiB) << 20)
+            try await withLab(options) { lab in
+                let nodes = lab.nodes
+                let daemons = try await lab.status().nodes.map(\.pid)
+                // Most of it is taken at once: the last part is what this is about.
+                try await nodes[1].shell(
+                    "fallocate -l $(($(stat -f -c '%a * %S' .) - (40 << 20))) filler; sync filler")
+                let blocks = sizeMiB << 8
+                let counts = try await withThrowingTaskGroup(of: Int?.self) { group in
+                    for (seed, node) in nodes.enumerated() {
+                        group.addTask {
+                            let words = [
+                                "python3", FaultTools.scatter, "write",
+                                "\(node.volumePath)/\(node.name)", "\(blocks)", "\(seed)",
+                                "\(lab.plan.directory)/\(node.name).written",
+                            ]
+                            let result = try await node.check(words, timeoutSeconds: 120)
+                            return Int(result.stdout.filter(\.isNumber))
+                        }
+                    }
+                    return try await group.reduce(into: []) { $0.append($1 ?? 0) }
+                }
+                // A part of the 40 MiB is the coordinator's own, and some fills were in vain.
+                #expect(counts.reduce(0, +) > 3_000, "\(counts)")
+                tell("blocks of 4 KiB in the last 40 MiB: \(counts)")
+                #expect(try await lab.status().nodes.map(\.pid) == daemons)
+                for (number, writer) in nodes.enumerated() {
+                    let reader = nodes[(number + 1) % nodes.count]
+                    try await reader.check(
+                        [
+                            "python3", FaultTools.scatter, "check",
+                            "\(reader.volumePath)/\(writer.name)",
+                            "\(lab.plan.directory)/\(writer.name).written",
+                        ], timeoutSeconds: 120)
+                }
+                try await nodes[0].shell("rm filler; head -c 20M /dev/zero >again; sync again")
+            }
+        }
     }
 }

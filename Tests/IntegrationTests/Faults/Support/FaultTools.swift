@@ -24,6 +24,7 @@ enum FaultTools {
     static let prober = path("prober.py")
     static let storm = path("storm.py")
     static let holder = path("holder.py")
+    static let scatter = path("scatter.py")
 
     /// Left to the kernel to resolve: this file's folder may be reached by a link.
     private static func path(_ name: String) -> String {
