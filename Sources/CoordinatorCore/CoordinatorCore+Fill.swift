@@ -30,7 +30,8 @@ extension CoordinatorCore {
         of file: FileHandle, for session: NodeIdentity, _ answer: OperationResult,
         _ zeroed: [ByteRange]
     ) {
-        guard case .layout(let grant) = answer else { return }
+        // Where nothing was zeroed what its node knows of the last fill stays true, its generation with it.
+        guard case .layout(let grant) = answer, !zeroed.isEmpty else { return }
         var fill = Fill(session: session, generation: grant.generation)
         if let known = files[file]?.fill, known.session == session { fill.zeroed = known.zeroed }
         for range in zeroed { fill.zeroed.insert(range) }

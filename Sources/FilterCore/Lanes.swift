@@ -3,7 +3,8 @@
 ///
 /// Sound to share, and sound to change through a copy, by a rule that whoever holds it keeps: a lane is
 /// one thread's at a time, and who looks at several has kept all others out. The daemon keeps it by
-/// `LanedLock`; without threads, as in the simulation, it holds by itself.
+/// `LanedLock`; without threads, as in the simulation, it holds by itself. Safe to use otherwise: every
+/// access is checked against `count`, and the memory stays as long as a copy does.
 @safe public struct Lanes<Lane: Sendable>: @unchecked Sendable {
     /// Frees the memory with the last copy.
     @safe private final class Owner {

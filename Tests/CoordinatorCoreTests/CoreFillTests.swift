@@ -15,7 +15,7 @@ struct CoreFillTests {
     /// Zeroes blocks for a node that has the file of 64 blocks open.
     @discardableResult
     private func fill(
-        _ fixture: Fixture, _ node: NodeIdentity, _ blocks: Range<UInt64>
+        _ fixture: Fixture, _ node: NodeIdentity, _ blocks: Range<UInt64>, isZeroed: Bool = true
     ) throws -> LayoutGrant {
         let range = Fixture.blocks(blocks)
         var actions = fixture.request(node, .layoutFill(file, range))
@@ -27,7 +27,9 @@ struct CoreFillTests {
             case .mapped(_, let extents, _) = Fixture.mapped(blocks, size: size)
         else { throw FixtureError(description: "no map") }
         let replies = try fixture.end(
-            actions, .filled(range: range, extents: extents, sizeBytes: size, zeroed: [range])
+            actions,
+            .filled(
+                range: range, extents: extents, sizeBytes: size, zeroed: isZeroed ? [range] : [])
         ).replies
         guard case .layout(let grant)? = replies.first else {
             throw FixtureError(description: "no layout: \(replies)")
@@ -76,16 +78,24 @@ struct CoreFillTests {
         try fixture.open(node1, file, size: 64 * block)
         try fixture.open(node2, file, size: 64 * block)
         try fill(fixture, node1, 8..<16)
-        for (node, blocks, follows) in [
-            (node2, 16..<32, false), (node1, 20..<24, false),
-        ] as [(NodeIdentity, Range<UInt64>, Bool)] {
-            let asked = fixture.request(node, .layoutFill(file, Fixture.blocks(blocks)))
-            #expect(
-                asked.commands == [.fill(file, Fixture.blocks(blocks), follows: follows)])
+        // Another's, and one somewhere else.
+        for (node, start) in [(node2, UInt64(16)), (node1, 20)] {
+            let range = Fixture.blocks(start..<24)
+            let asked = fixture.request(node, .layoutFill(file, range))
+            #expect(asked.commands == [.fill(file, range, follows: false)])
             _ = try fixture.end(asked, .failed(.noSpace))
         }
         let next = fixture.request(node1, .layoutFill(file, Fixture.blocks(16..<32)))
         #expect(next.commands == [.fill(file, Fixture.blocks(16..<32), follows: true)])
+    }
+
+    /// A fill for which there was no room leaves what is known of the one before as it was.
+    @Test func unusedIsTakenOutAfterARefusal() throws {
+        let fixture = Fixture()
+        let open = try fixture.open(node1, file, size: 64 * block)
+        let grant = try fill(fixture, node1, 8..<16)
+        try fill(fixture, node1, 16..<32, isZeroed: false)
+        #expect(isGivenBack(close(fixture, node1, open, unused: 12..<16, grant.generation)))
     }
 
     @Test func unusedIsTakenOut() throws {
