@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef PR_SET_IO_FLUSHER
@@ -107,6 +108,22 @@ int covol_fuse_pin_thread(unsigned processor) {
     CPU_ZERO(&there);
     CPU_SET(processor, &there);
     return sched_setaffinity(0, sizeof there, &there) < 0 ? -errno : 0;
+}
+
+int covol_fuse_leave_processor(unsigned processor) {
+    cpu_set_t others;
+
+    if (sched_getaffinity(getpid(), sizeof others, &others) < 0)
+        return -errno;
+    CPU_CLR(processor, &others);
+    return sched_setaffinity(0, sizeof others, &others) < 0 ? -errno : 0;
+}
+
+uint64_t covol_fuse_coarse_milliseconds(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 size_t covol_fuse_heap_bytes(void) {

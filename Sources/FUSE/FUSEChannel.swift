@@ -110,6 +110,18 @@ final class FUSEConnection: Sendable {
         return nil
     }
 
+    /// How many workers said a moment ago that they are loaded, and how many there are.
+    func loadedWorkers(at now: UInt64) -> (loaded: Int, workers: Int) {
+        state.withLock { state in
+            let loaded = state.cores.count {
+                // The other's clock may have ticked since.
+                let said = $0.loadedMilliseconds.load(ordering: .relaxed)
+                return said > 0 && said + FUSELimits.placementBeliefMilliseconds >= now
+            }
+            return (loaded, state.cores.count)
+        }
+    }
+
     /// Has the other workers look for requests.
     func wakeOthers(than core: FUSEWorkerCore) {
         let cores = state.withLock { $0.cores }

@@ -23,11 +23,21 @@ enum FUSELimits {
     static let parkedPayloadMaximumBytes = 16 << 20
     /// Requests read in one pass, before finished I/O is looked at.
     static let readsPerPass = 16
-    /// How long a worker looks for the end of LUN I/O before it sleeps, with how many operations under
-    /// way at most, and how many waits it sleeps through after attempts in vain.
-    static let pollNanoseconds: UInt64 = 50_000
+    /// How long a worker looks for the end of LUN I/O before it sleeps, what one step of that may take
+    /// where nobody else wants the processor, with how many operations under way at most, and how many
+    /// waits it sleeps through after attempts in vain.
+    static let pollNanoseconds: UInt64 = 200_000
+    static let pollStepNanoseconds: UInt64 = 100_000
     static let pollOperationsMaximum = 1
     static let pollPauseMaximum: UInt32 = 256
+    /// A worker is loaded where so many requests come together and are not mostly such large writes; it
+    /// takes so many requests in a row to be that, or no longer. Whether others are as well it looks up
+    /// once in so many waits, and believes what they said so long.
+    static let placementRequestsMinimum = 4
+    static let placementLargeWriteBytes: UInt32 = 32 << 10
+    static let placementVotes = 128
+    static let placementWaits = 256
+    static let placementBeliefMilliseconds: UInt64 = 20
     /// An abort waits so long for answers on their way to the kernel.
     static let settleMilliseconds = 500
     /// Tries of one segment that the kernel puts off.

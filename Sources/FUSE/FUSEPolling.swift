@@ -7,6 +7,28 @@ import Glibc
 /// more rarely: a slow LUN costs no more than one attempt in ``FUSELimits/pollPauseMaximum``. The same
 /// idea as KVM's `halt_poll_ns` (`Documentation/virt/kvm/halt-polling.rst`).
 struct FUSEPolling {
+    /// One look, of many steps. Before each the processor is offered to whoever else wants it: the LUN's
+    /// own threads have little to do and are waited for, but where somebody computes, to be woken is
+    /// sooner than to be let on again.
+    struct Attempt {
+        /// Nobody took the processor for long.
+        private(set) var isUndisturbed = true
+        private let deadline: UInt64
+        private var last: UInt64
+
+        init(at now: UInt64) {
+            last = now
+            deadline = now + FUSELimits.pollNanoseconds
+        }
+
+        /// After a step: whether there is another.
+        mutating func goesOn(at now: UInt64) -> Bool {
+            isUndisturbed = isUndisturbed && now - last < FUSELimits.pollStepNanoseconds
+            last = now
+            return isUndisturbed && now < deadline
+        }
+    }
+
     /// Waits that are slept through before the next attempt.
     private var pause: UInt32 = 0
     private var pauseLeft: UInt32 = 0
@@ -30,7 +52,7 @@ struct FUSEPolling {
         return true
     }
 
-    /// After an attempt: whether something was there in time.
+    /// After an attempt: whether something was there in time and nobody else wanted the processor.
     mutating func polled(found: Bool) {
         pause = found ? 0 : min(max(pause * 2, 1), FUSELimits.pollPauseMaximum)
         pauseLeft = pause

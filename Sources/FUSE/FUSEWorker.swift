@@ -26,6 +26,9 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     private var isBacklogDue = false
     private var isBroken = false
     private var polling = FUSEPolling()
+    private var placement = FUSEPlacement()
+    /// The CPU of the only queue, where there is one.
+    private let home: UInt32?
     private var end: FUSEEndReason?
     private var isEndReported = false
 
@@ -35,10 +38,11 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
         case cancelling
     }
 
-    init(core: FUSEWorkerCore, handler: Handler, decoder: FUSEDecoder) {
+    init(core: FUSEWorkerCore, handler: Handler, decoder: FUSEDecoder, home: UInt32?) {
         self.core = core
         self.handler = handler
         self.decoder = decoder
+        self.home = home
         messages.reserveCapacity(2 * core.slotCount)
     }
 
@@ -73,15 +77,31 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     }
 
     private func submitAndWait() throws(ErrorCode) {
+        if let home, placement.isDue(held: core.counts.pointee.heldCount) { place(home) }
         if polling.mayPoll(operationsInFlight: core.counts.pointee.operationsInFlight) {
-            let deadline = FUSEPolling.nowNanoseconds + FUSELimits.pollNanoseconds
-            repeat {
-                try core.ring.submitAndPoll()
-            } while !core.ring.hasCompletions && FUSEPolling.nowNanoseconds < deadline
-            polling.polled(found: core.ring.hasCompletions)
+            try poll()
             if core.ring.hasCompletions { return }
         }
         try core.ring.submitAndWait()
+    }
+
+    private func poll() throws(ErrorCode) {
+        var attempt = FUSEPolling.Attempt(at: FUSEPolling.nowNanoseconds)
+        repeat {
+            try core.ring.submitAndPoll()
+            if core.ring.hasCompletions { break }
+            sched_yield()
+        } while attempt.goesOn(at: FUSEPolling.nowNanoseconds)
+        polling.polled(found: core.ring.hasCompletions && attempt.isUndisturbed)
+    }
+
+    private func place(_ home: UInt32) {
+        let now = covol_fuse_coarse_milliseconds()
+        if placement.isLoaded { core.loadedMilliseconds.store(now, ordering: .relaxed) }
+        let (loaded, workers) = core.channel.connection.loadedWorkers(at: now)
+        guard placement.decide(loaded: loaded, of: workers) else { return }
+        // Where a control group forbids it, the worker stays where it is.
+        _ = placement.isAway ? covol_fuse_leave_processor(home) : covol_fuse_pin_thread(home)
     }
 
     /// The end was told, every slot answered, and the kernel has let go of the ring's entries; but
@@ -288,6 +308,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
     private func take(_ request: FUSEReadRequest, _ context: FUSEContext, _ index: Int) {
         guard index != core.slotCount else { return parked.add(request, context) }
         core.hold(index, unique: context.unique)
+        placement.took(writtenBytes: 0)
         handler.received(
             read: request, context: context, slot: FUSESlot(core: core, index: index))
     }
@@ -297,6 +318,7 @@ final class FUSEWorker<Handler: FUSEHandler>: @unchecked Sendable {
             return parked.add(request, context, payload: core.buffer(index))
         }
         core.hold(index, unique: context.unique)
+        placement.took(writtenBytes: request.sizeBytes)
         handler.received(
             write: request, context: context, slot: FUSESlot(core: core, index: index))
     }

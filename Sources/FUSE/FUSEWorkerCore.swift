@@ -57,6 +57,9 @@ final class FUSEWorkerCore: @unchecked Sendable {
     let descriptor: Int32
     /// This worker has seen the connection's end.
     let hasEnded = Atomic(false)
+    /// When this worker last said that it is loaded (``FUSEPlacement``): milliseconds of the coarse
+    /// monotonic clock.
+    let loadedMilliseconds = Atomic<UInt64>(0)
     let ring: IORing
     let slotCount: Int
     private let allSlots: Int

@@ -50,7 +50,9 @@ struct FUSEWorkerStarter<Handler: FUSEHandler> {
                     } catch { return made.set(.failure(error)) }
                     made.set(.success(core))
                     guard gate.wait() else { return }
-                    FUSEWorker(core: core, handler: handler, decoder: decoder).run()
+                    FUSEWorker(
+                        core: core, handler: handler, decoder: decoder, home: plan?.processor
+                    ).run()
                 }
                 cores.append(try made.wait().get())
                 gates.append(gate)

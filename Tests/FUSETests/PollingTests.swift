@@ -27,4 +27,20 @@ import Testing
         let mayPoll = polling.mayPoll(operationsInFlight: 1)
         #expect(mayPoll)
     }
+
+    @Test func anAttemptEndsInTime() {
+        var attempt = FUSEPolling.Attempt(at: 1_000)
+        var now: UInt64 = 1_000
+        repeat { now += FUSELimits.pollStepNanoseconds / 4 } while attempt.goesOn(at: now)
+        #expect(now == 1_000 + FUSELimits.pollNanoseconds && attempt.isUndisturbed)
+    }
+
+    /// Somebody else had the processor for long: the attempt ends, and what it found does not count.
+    @Test func anAttemptGivesWay() {
+        var attempt = FUSEPolling.Attempt(at: 1_000)
+        let goesOn = [10, FUSELimits.pollStepNanoseconds + 10].map {
+            attempt.goesOn(at: 1_000 + $0)
+        }
+        #expect(goesOn == [true, false] && !attempt.isUndisturbed)
+    }
 }

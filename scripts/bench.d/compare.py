@@ -27,7 +27,7 @@ class Stage:
         say("%s: LUNs" % kind)
         raw = LUN(stack, kind, "raw", loads.NEW_SIZE, device)
         local = LUN(stack, kind, "local", 2 * GIB, device)
-        shared = LUN(stack, kind, "covolume", 3 * GIB, device)
+        shared = LUN(stack, kind, "covolume", 4 * GIB, device)
         apart = LUN(stack, kind, "redirected", GIB, device)
         self.local = local.mount(stack, directory / "local")
         self.peers = [

@@ -1,7 +1,8 @@
 // The least that a FUSE server over io_uring does, for `scripts/bench`: what it costs beside the
 // raw device is the kernel's part. It serves one regular file, mounted on a regular file, whose data
-// are those of a device: no map, no checks, no state. Each CPU has a pinned thread, a ring and a
-// queue.
+// are those of a device: no map, no checks, no state. Each CPU has a queue with a ring and a thread,
+// which runs on that CPU, or elsewhere while many small requests come at once: as Covolume's does
+// (decision 20).
 //
 // usage: floor MOUNTPOINT DEVICE   serves until it is unmounted
 //        floor                     only sees whether this machine has what it takes
@@ -31,6 +32,10 @@ enum {
     // Requests up to this length use registered buffers.
     registered_bytes = 64 << 10,
     batch = 64,
+    // When a queue's thread leaves its CPU: see `place`.
+    many = 4,
+    large_write_bytes = 32 << 10,
+    votes_maximum = 128,
 };
 
 // What <linux/fuse.h> does not have before Linux 6.14, under names that do not meet it.
@@ -60,6 +65,9 @@ struct queue {
     unsigned number;
     struct io_uring ring;
     struct entry entries[entries_maximum];
+    // Requests without an answer; those taken since the last wait, and how many of them write much.
+    int held, taken, taken_large;
+    int votes, is_away;
 };
 
 // What a completion is of: the rest of its user data is the entry's number.
@@ -135,6 +143,7 @@ static void answer(struct queue *queue, unsigned number, int error, unsigned byt
     struct fuse_out_header out = {sizeof out + bytes, error, in->unique};
     memcpy(header->in_out, &out, sizeof out);
     header->payload_size = bytes;
+    queue->held--;
     send_command(queue, number, command_commit_and_fetch);
 }
 
@@ -162,9 +171,18 @@ static void write_device(struct queue *queue, unsigned number) {
 
 static void take_request(struct queue *queue, unsigned number) {
     struct entry *entry = &queue->entries[number];
+    queue->held++;
     switch (((struct fuse_in_header *)entry->header->in_out)->opcode) {
-    case FUSE_READ: read_device(queue, number); return;
-    case FUSE_WRITE: write_device(queue, number); return;
+    case FUSE_READ:
+        queue->taken++;
+        read_device(queue, number);
+        return;
+    case FUSE_WRITE:
+        queue->taken++;
+        queue->taken_large +=
+            ((struct fuse_write_in *)entry->header->op_in)->size >= large_write_bytes;
+        write_device(queue, number);
+        return;
     case FUSE_GETATTR:
     case FUSE_SETATTR: {
         struct fuse_attr_out out = {
@@ -226,20 +244,44 @@ static int is_end(int error) {
     return error == ENOTCONN || error == ECONNABORTED || error == ECANCELED;
 }
 
+// The calling thread runs on the queue's CPU, or on any other. Neither need exist: a CPU that is
+// offline has a queue too, which nothing comes to, and there may be one CPU alone.
+static void run_on(unsigned processor, int is_away) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    if (is_away) {
+        sched_getaffinity(getpid(), sizeof set, &set);
+        CPU_CLR(processor, &set);
+    }
+    if (sched_setaffinity(0, sizeof set, &set) && errno != EINVAL)
+        fail("cannot pin a thread", errno);
+}
+
+// Before a wait: away after enough requests that came many at once and were not mostly large writes,
+// and back after as many others.
+static void place(struct queue *queue) {
+    if (queue->taken == 0) return;
+    int is_many = queue->held >= many || queue->taken >= many;
+    queue->votes += is_many && 2 * queue->taken_large < queue->taken ? queue->taken : -queue->taken;
+    queue->taken = queue->taken_large = 0;
+    if (queue->votes < 0) queue->votes = 0;
+    if (queue->votes > votes_maximum) queue->votes = votes_maximum;
+    if (queue->votes != (queue->is_away ? 0 : votes_maximum)) return;
+    queue->is_away = !queue->is_away;
+    run_on(queue->number, queue->is_away);
+}
+
 // A queue's thread. It ends with the connection.
 static void *serve(void *argument) {
     struct queue *queue = argument;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(queue->number, &set);
-    // A CPU that is offline has a queue too, which nothing comes to.
-    if (sched_setaffinity(0, sizeof set, &set) && errno != EINVAL)
-        fail("cannot pin a thread", errno);
+    run_on(queue->number, 0);
     prepare(queue);
     for (unsigned number = 0; number < entries_maximum; number++)
         send_command(queue, number, command_register);
     for (;;) {
         struct io_uring_cqe *completions[batch];
+        place(queue);
         int result = io_uring_submit_and_wait(&queue->ring, 1);
         if (result < 0 && result != -EINTR) fail("cannot wait for completions", -result);
         unsigned count = io_uring_peek_batch_cqe(&queue->ring, completions, batch);

@@ -89,6 +89,13 @@ int covol_fuse_io_flusher(void);
 // Has the calling thread run on one CPU only.
 int covol_fuse_pin_thread(unsigned processor);
 
+// Has the calling thread run anywhere else that the process's first thread may run; -EINVAL where there
+// is no such CPU.
+int covol_fuse_leave_processor(unsigned processor);
+
+// CLOCK_MONOTONIC, as of the last tick of the kernel's.
+uint64_t covol_fuse_coarse_milliseconds(void);
+
 // The bytes that this process has allocated and not freed (mallinfo2(3)).
 size_t covol_fuse_heap_bytes(void);
 
