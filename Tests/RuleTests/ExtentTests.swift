@@ -20,7 +20,7 @@ extension RealVolumes {
 
         @Test func veryMany() async throws {
             let extentCount =
-                ProcessInfo.processInfo.environment["COVOL_EXTENTS"].flatMap { Int($0) } ?? 1 << 18
+                ProcessInfo.processInfo.environment["COVOL_EXTENTS"].flatMap { Int($0) } ?? 1 << 17
             try await RuleFixture.run(.xfs, sizeBytes: 9 << 30) { fixture in
                 let node = fixture.node
                 let file = try await node.create("file")

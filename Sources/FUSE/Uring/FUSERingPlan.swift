@@ -13,8 +13,7 @@ struct FUSERingPlan: Sendable {
     /// Further entries of the worker, for queues whose own ones are held.
     var reserve = 0
 
-    /// The CPU that all requests come from, where it is one: the worker stays there, so that it need
-    /// not be woken on another.
+    /// The CPU that all requests come from, where it is one: the worker's home (``FUSEPlacement``).
     var processor: UInt32?
 
     var entryMaximum: Int { queues.reduce(reserve) { $0 + $1.entries } }

@@ -8,7 +8,7 @@ extension IntegrationTests {
     @Suite struct CoherenceTests {
         private static let environment = ProcessInfo.processInfo.environment
         private static let seconds =
-            environment["COVOL_COHERENCE_SECONDS"].flatMap { Double($0) } ?? 6
+            environment["COVOL_COHERENCE_SECONDS"].flatMap { Double($0) } ?? 4
         private static let operations =
             environment["COVOL_COHERENCE_OPERATIONS"].flatMap { Int($0) } ?? 1_000_000
 

@@ -11,7 +11,7 @@ extension IntegrationTests {
             try await SharedLab.useAndMend { lab in
                 var random = SeededGenerator(seed: SeededGenerator.seedOfThisRun)
                 tell("crash consistency: SEED=\(SeededGenerator.seedOfThisRun)")
-                let rounds = FaultSettings.rounds(3)
+                let rounds = FaultSettings.rounds(2)
                 for round in 1...rounds {
                     try await cut(lab, round, &random)
                     try await lab.mend()
