@@ -20,7 +20,8 @@ extension CoordinatorCore {
         let follows =
             files[file]?.fill.map { fill in
                 fill.session == session
-                    && fill.zeroed.ranges.contains { $0.endBytes == blocks.startBytes }
+                    && (fill.endBytes == blocks.startBytes
+                        || fill.zeroed.ranges.contains { $0.endBytes == blocks.startBytes })
             } ?? false
         execute(id, .fill(file, blocks, follows: follows), .executing, &actions)
     }
@@ -32,7 +33,8 @@ extension CoordinatorCore {
     ) {
         // Where nothing was zeroed what its node knows of the last fill stays true, its generation with it.
         guard case .layout(let grant) = answer, !zeroed.isEmpty else { return }
-        var fill = Fill(session: session, generation: grant.generation)
+        var fill = Fill(
+            session: session, generation: grant.generation, endBytes: grant.range.endBytes)
         if let known = files[file]?.fill, known.session == session { fill.zeroed = known.zeroed }
         for range in zeroed { fill.zeroed.insert(range) }
         files[file]?.fill = fill.zeroed.ranges.count <= Fill.rangesMaximum ? fill : nil

@@ -25,6 +25,8 @@ struct Fill {
     var zeroed = RangeSet()
     /// Of the last grant.
     var generation: LayoutGeneration
+    /// Where the last one ended, whatever came near it since.
+    var endBytes: UInt64
 }
 
 /// What a coordinator knows of a file that someone has open.

@@ -34,7 +34,7 @@ public enum WritePlan: Sendable {
     case direct(DirectToken, lunOffsetBytes: UInt64, blocksBytes: Int)
     case segments(DirectToken, [DirectSegment])
     case needsLayout(ByteRange)
-    /// Some of the blocks are holes or unwritten: directly only after they were filled.
+    /// Some of the blocks are holes or unwritten, or being filled: directly only after they were filled.
     case fills(ByteRange)
     /// The write lengthens the file and this node has no growth for it.
     case extends
@@ -180,7 +180,7 @@ extension FilterCore {
         if let decided = planEnd(file, offsetBytes, end) { return decided }
         let blocks = ByteRange(start: offsetBytes, end: end).wholeBlocks(block)
         guard let first = extent(of: file, at: blocks.startBytes, lane) else {
-            return .needsLayout(blocks)
+            return unknown(file, blocks, blocks)
         }
         if first.fileEndBytes >= blocks.endBytes {
             guard first.state == .written else { return unwritten(file, first.state, blocks) }
@@ -192,7 +192,7 @@ extension FilterCore {
         }
         let covered = files[slot].map.coveredPrefix(of: blocks)
         if covered < blocks.endBytes {
-            return .needsLayout(ByteRange(start: covered, end: blocks.endBytes))
+            return unknown(file, ByteRange(start: covered, end: blocks.endBytes), blocks)
         }
         var found = ExtentState.written
         let segments = lanes[lane].pieces { pieces in
@@ -215,6 +215,15 @@ extension FilterCore {
         guard found == .written else { return unwritten(file, found, blocks) }
         let token = startFlight(file, blocks, writeEndBytes: end, lane: lane)
         return .segments(token, segments)
+    }
+
+    /// What a write to blocks is of which a part is not known.
+    private func unknown(_ file: FileIndex, _ part: ByteRange, _ blocks: ByteRange) -> WritePlan {
+        // While a fill of it is under way no other answer counts: there is nothing to ask, but to wait.
+        if let pending = files[Int(file.number)].pendingFill, pending.overlaps(part) {
+            return .fills(blocks)
+        }
+        return .needsLayout(part)
     }
 
     private func extent(of file: FileIndex, at offset: UInt64, _ lane: Int) -> Extent? {

@@ -62,6 +62,12 @@ extension FilterCore {
         return needs
     }
 
+    /// Whether a range is not known to be written, all of it.
+    public func mayNeedFill(_ file: FileIndex, _ range: ByteRange) -> Bool {
+        let map = files[Int(file.number)].map
+        return map.coveredPrefix(of: range) < range.endBytes || needsFill(file, range)
+    }
+
     /// What to ask for, for a write of `blocks`: more of what follows where the file is written from
     /// front to back, else what lies around.
     public func fillRange(_ file: FileIndex, for blocks: ByteRange) -> ByteRange {

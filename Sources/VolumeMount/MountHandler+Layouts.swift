@@ -92,8 +92,13 @@ extension MountHandler {
     func obtainFillAhead(_ file: FileIndex, _ handle: FileHandle, _ range: ByteRange) async {
         await takeTurn(file)
         defer { endTurn(file) }
-        // The file may have been closed, and its index be another's. It is not closed in this turn.
-        guard state.withLock({ $0.filter.index(of: handle) == file }) else { return }
+        // The file may have been closed, and its index be another's. It is not closed in this turn. And
+        // who had the turn before may have asked for this.
+        guard
+            state.withLock({
+                $0.filter.index(of: handle) == file && $0.filter.mayNeedFill(file, range)
+            })
+        else { return }
         _ = await requestFill(file, handle, range, for: range)
     }
 

@@ -89,6 +89,17 @@ struct CoreFillTests {
         #expect(next.commands == [.fill(file, Fixture.blocks(16..<32), follows: true)])
     }
 
+    /// A writer with several writes under way asks for maps as well, of what was filled too.
+    @Test func whatFollowsIsToldAfterALayoutOfIt() throws {
+        let fixture = Fixture()
+        try fixture.open(node1, file, size: 64 * block)
+        try fill(fixture, node1, 8..<16)
+        let asked = fixture.request(node1, .layoutGet(file, Fixture.blocks(8..<64)))
+        _ = try fixture.end(asked, Fixture.mapped(8..<64, size: 64 * block))
+        let next = fixture.request(node1, .layoutFill(file, Fixture.blocks(16..<32)))
+        #expect(next.commands == [.fill(file, Fixture.blocks(16..<32), follows: true)])
+    }
+
     /// A fill for which there was no room leaves what is known of the one before as it was.
     @Test func unusedIsTakenOutAfterARefusal() throws {
         let fixture = Fixture()

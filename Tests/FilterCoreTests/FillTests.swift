@@ -136,6 +136,29 @@ struct FillTests {
         #expect(fixture.read(0, 4096).kind == "zeros")
     }
 
+    /// Nothing else could tell a write there anything: it waits, and does not ask for a map in vain.
+    @Test func writesWaitForAPendingFill() {
+        let fixture = fixture(blocks: 64)
+        let range = FilterFixture.blocks(0..<16)
+        fixture.filter.beginFill(fixture.file, range)
+        #expect(fixture.write(0, 4096).kind == "fills")
+        #expect(fixture.write(12 * block, 65_536).kind == "fills", "the first part of it")
+        #expect(fixture.filter.mayNeedFill(fixture.file, range))
+        let isTaken = take(fixture, 2, range, for: FilterFixture.blocks(0..<1))
+        #expect(isTaken)
+        #expect(fixture.write(0, 4096).kind == "direct")
+        #expect(!fixture.filter.mayNeedFill(fixture.file, range))
+        #expect(fixture.filter.mayNeedFill(fixture.file, FilterFixture.blocks(8..<17)))
+    }
+
+    /// A fill that failed leaves nothing to wait for.
+    @Test func writesAskAfterAFailedFill() {
+        let fixture = fixture(blocks: 64)
+        fixture.filter.beginFill(fixture.file, FilterFixture.blocks(0..<16))
+        fixture.filter.fillFailed(fixture.file)
+        #expect(fixture.write(0, 4096).kind == "needsLayout")
+    }
+
     @Test func closeTellsWhatWasNotUsed() {
         let fixture = fixture(blocks: 64)
         fill(fixture, 2, for: 0..<16)
