@@ -37,7 +37,7 @@ enum FUSELimits {
     static let placementLargeWriteBytes: UInt32 = 32 << 10
     static let placementVotes = 128
     static let placementWaits = 256
-    static let placementBeliefMilliseconds: UInt64 = 20
+    static let placementBeliefMilliseconds: UInt64 = 200
     /// An abort waits so long for answers on their way to the kernel.
     static let settleMilliseconds = 500
     /// Tries of one segment that the kernel puts off.
