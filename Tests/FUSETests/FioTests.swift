@@ -44,10 +44,11 @@ struct FioTests {
         defer { fixture.end() }
         let homes = Self.processors(ofWorkersOf: fixture.mount.connectionID)
         try #require(homes.count >= 2 && Set(homes.values).count == homes.count)
+        let processor = try #require(homes.values.min())
         let words = [
             "/usr/bin/fio", "--name=t", "--filename=\(fixture.path)/f", "--size=8m", "--direct=1",
             "--bs=4k", "--ioengine=io_uring", "--thread", "--output=/dev/null",
-            "--aux-path=\(fixture.directory)",
+            "--aux-path=\(fixture.directory)", "--cpus_allowed=\(processor)",
         ]
         let isAway = {
             let now = Self.processors(ofWorkersOf: fixture.mount.connectionID)
@@ -62,8 +63,7 @@ struct FioTests {
         #expect(eventually(seconds: 30, isAway))
         #expect(load.wait(seconds: 60) == 0)
         let status = try fixture.bounded(seconds: 60) { _ in
-            Self.run(words + ["--rw=randread", "--iodepth=1", "--cpus_allowed=0"])
-                | Self.run(words + ["--rw=randread", "--iodepth=1", "--cpus_allowed=1"])
+            Self.run(words + ["--rw=randread", "--iodepth=1"])
         }
         #expect(status == 0 && !isAway())
     }
@@ -83,7 +83,7 @@ struct FioTests {
                 continue
             }
             let allowed = lines.first { $0.hasPrefix("Cpus_allowed_list:") }
-            found[task] = allowed.map { String($0) }
+            found[task] = allowed?.split(separator: "\t").last.map { String($0) }
         }
         return found
     }

@@ -157,8 +157,19 @@ class Mount:
         self.is_mounted = True
 
     def unmount(self):
-        if self.is_mounted:
-            run("umount", self.directory)
+        if not self.is_mounted:
+            return
+
+        def is_gone():
+            run("umount", self.directory, check=False)
+            return not os.path.ismount(self.directory)
+
+        try:
+            # A server that was killed may still be letting go of its files.
+            await_true(is_gone, "%s is unmounted" % self.directory, seconds=20)
+        finally:
+            if os.path.ismount(self.directory):
+                run("umount", "--lazy", self.directory, check=False)
             self.is_mounted = False
 
     def again(self, options):
